@@ -1,0 +1,41 @@
+"""A caption, with what a person may want to know about it.
+
+Shapes: `T` words, `h x w` the attention grid.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Caption"]
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Caption:
+    """What a captioner says of one picture.
+
+    Attributes:
+        text: the caption.
+        words: its words.
+        log_probs: the natural log-probability of each word.
+        log_prob: of the whole caption, its end included when `finished`.
+        confidence: geometric mean of the words' probabilities, 0 to 1. It is not calibrated.
+        finished: false when the longest allowed caption was reached before an end.
+        attention: where the model looked for each word, (T, h, w), or None.
+        sentinel: how much of each look went to the model's own memory instead, (T,), or None.
+        area: the rectangle of the picture that the attention grid divides, as left, top, right,
+            bottom in shares of its width and height (0 to 1; beyond where a picture was padded).
+    """
+
+    text: str
+    words: tuple[str, ...]
+    log_probs: tuple[float, ...]
+    log_prob: float
+    confidence: float
+    finished: bool
+    attention: Array | None = None
+    sentinel: Array | None = None
+    area: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)

@@ -1,0 +1,142 @@
+"""The facade: load a captioner, caption pictures, save it.
+
+Shapes: `S` side of the encoder's input.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, overload
+
+import numpy as np
+import torch
+from PIL import Image
+
+from cutline.captioner.caption import Caption
+from cutline.captioner.folder import ModelConfig, read_folder, write_folder
+from cutline.captioner.generate import generate
+from cutline.captioner.network import Network
+from cutline.config import SearchConfig
+from cutline.data.cache import Bytes
+from cutline.images import read_image
+from cutline.preprocessing import Area
+from cutline.vocabulary import Vocabulary
+
+__all__ = ["Captioner", "Square", "load"]
+
+ImageLike = Path | str | bytes | BinaryIO | Image.Image
+
+
+class Square(NamedTuple):
+    """A picture ready for the encoder: bytes (S, S, 3), and which part of the picture they show."""
+
+    pixels: Bytes
+    area: Area
+
+
+class Captioner:
+    """A trained captioner.
+
+    >>> import cutline
+    >>> captioner = cutline.load("runs/demo/model")             # doctest: +SKIP
+    >>> captioner.caption("photo.jpg").text                     # doctest: +SKIP
+    'a large red circle and a small blue square'
+    """
+
+    def __init__(
+        self, config: ModelConfig, network: Network, vocabulary: Vocabulary, *, name: str = "model"
+    ) -> None:
+        self.config = config
+        self.network = network
+        self.vocabulary = vocabulary
+        self.name = name
+
+    def save(self, folder: Path | str) -> None:
+        """Write the model folder (SPEC 8), whole or not at all."""
+        write_folder(Path(folder), self.config, self.network, self.vocabulary)
+
+    def to(self, device: str | torch.device) -> "Captioner":
+        """Move to a device, such as `cuda`."""
+        self.network.to(device)
+        return self
+
+    @overload
+    def caption(self, images: Sequence[ImageLike], **search: Any) -> list[Caption]: ...
+
+    @overload
+    def caption(self, images: ImageLike, **search: Any) -> Caption: ...
+
+    def caption(
+        self, images: ImageLike | Sequence[ImageLike], **search: Any
+    ) -> Caption | list[Caption]:
+        """Caption one picture, or a list of them in batches.
+
+        Args:
+            images: a path, bytes, an open file or a PIL image, or a list of such.
+            search: changes to the model's own search: `beam`, `length_penalty`, `max_words`.
+
+        Raises:
+            ImageError: a picture cannot be read.
+        """
+        if isinstance(images, list | tuple):
+            squares = (self.square(image) for image in images)
+            return [best[0] for best in self.caption_squares(squares, self.search(**search))]
+        single = [self.square(images)]  # type: ignore[arg-type]
+        return next(iter(self.caption_squares(single, self.search(**search))))[0]
+
+    def n_best(self, image: ImageLike, n: int, **search: Any) -> list[Caption]:
+        """Return up to `n` different captions of a picture from one beam, best first."""
+        plan = self.search(**{"beam": max(n, self.config.search.beam), **search})
+        return next(iter(self.caption_squares([self.square(image)], plan, n_best=n)))
+
+    def search(self, **changes: Any) -> SearchConfig:
+        """Return the model's own search with `changes`; an unknown field is a `UsageError`."""
+        given = {key: value for key, value in changes.items() if value is not None}
+        return self.config.search.changed(given)
+
+    def square(self, image: ImageLike) -> Square:
+        """Read a picture and make it square; small, so that many fit into memory."""
+        preprocessing = self.network.encoder.preprocessing
+        picture = read_image(image, shrink_to=preprocessing.size)
+        return Square(preprocessing.square(picture), preprocessing.area(*picture.size))
+
+    def caption_squares(
+        self,
+        squares: Iterable[Square],
+        search: SearchConfig,
+        *,
+        n_best: int = 1,
+        batch_size: int = 16,
+    ) -> Iterable[list[Caption]]:
+        """Caption squares as they come, `batch_size` at a time; the `n_best` of each."""
+        waiting: list[Square] = []
+        for square in squares:
+            waiting.append(square)
+            if len(waiting) == batch_size:
+                yield from self._batch(waiting, search, n_best)
+                waiting = []
+        if waiting:
+            yield from self._batch(waiting, search, n_best)
+
+    @torch.inference_mode()
+    def _batch(
+        self, squares: list[Square], search: SearchConfig, n_best: int
+    ) -> list[list[Caption]]:
+        pixels = torch.from_numpy(np.stack([square.pixels for square in squares]))
+        device = next(self.network.parameters()).device
+        features = self.network.features(pixels.permute(0, 3, 1, 2).to(device))
+        areas = [square.area for square in squares]
+        return generate(
+            self.network.decoder, features, self.vocabulary, search, n_best=n_best, areas=areas
+        )
+
+
+def load(path: Path | str) -> Captioner:
+    """Load a captioner from its folder.
+
+    Raises:
+        ModelError: there is no such folder, or it is not whole.
+    """
+    folder = Path(path).expanduser()
+    config, network, vocabulary = read_folder(folder)
+    parts = [part for part in folder.resolve().parts if part not in {"model", "best", "last"}]
+    return Captioner(config, network, vocabulary, name=parts[-1])

@@ -1,0 +1,135 @@
+"""A model on disk: one folder, nothing pickled.
+
+config.json         architecture, preprocessing, search, provenance, scores
+model.safetensors   all weights
+tokenizer.json      the vocabulary
+README.md           the model card
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from cutline.captioner.card import card
+from cutline.captioner.network import Network, build_network
+from cutline.config import DecoderConfig, EncoderConfig, SearchConfig
+from cutline.errors import ModelError
+from cutline.preprocessing import Preprocessing
+from cutline.vocabulary import Vocabulary
+
+__all__ = ["FORMAT", "ModelConfig", "read_folder", "write_folder"]
+
+FORMAT: Literal[1] = 1
+FILES = ("config.json", "model.safetensors", "tokenizer.json")
+
+
+class ModelConfig(BaseModel):
+    """What `config.json` holds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = FORMAT
+    cutline_version: str
+    encoder: EncoderConfig
+    decoder: DecoderConfig
+    vocabulary_size: int
+    preprocessing: Preprocessing = Field(description="how a picture becomes the encoder's input")
+    search: SearchConfig
+    provenance: dict[str, Any] = Field(default_factory=dict, description="data, recipe, machine")
+    scores: dict[str, Any] = Field(default_factory=dict, description="figures and signature")
+
+
+def write_folder(
+    folder: Path, config: ModelConfig, network: Network, vocabulary: Vocabulary
+) -> None:
+    """Write a model; the folder appears whole or not at all, and replaces an older one."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    text = config.model_dump_json(indent=2)
+    (draft / "config.json").write_text(text + "\n", encoding="utf-8")
+    tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
+    save_file(tensors, draft / "model.safetensors")
+    vocabulary.save(draft / "tokenizer.json")
+    (draft / "README.md").write_text(card(folder.name, config.model_dump()), encoding="utf-8")
+    if folder.exists():
+        old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+        folder.rename(old)
+        draft.rename(folder)
+        shutil.rmtree(old)
+    else:
+        draft.rename(folder)
+
+
+def read_folder(folder: Path) -> tuple[ModelConfig, Network, Vocabulary]:
+    """Read a model; whatever is not whole is refused with a `ModelError` that says why."""
+    if not folder.is_dir():
+        raise ModelError(
+            f"There is no model folder {folder}; `cutline models` lists those at hand, and "
+            "`cutline demo` makes one in runs/demo/model."
+        )
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        raise ModelError(
+            f"{folder} is not a model: {', '.join(missing)} is missing; "
+            f"a model folder has {', '.join(FILES)}."
+        )
+    config = _read_config(folder / "config.json")
+    vocabulary = Vocabulary.load(folder / "tokenizer.json")
+    if len(vocabulary) != config.vocabulary_size:
+        raise ModelError(
+            f"{folder}: tokenizer.json has {len(vocabulary)} words, but the model was trained "
+            f"with {config.vocabulary_size}; put back the tokenizer.json it was saved with."
+        )
+    tensors = _read_tensors(folder / "model.safetensors")
+    network = build_network(
+        config.encoder,
+        config.decoder,
+        vocabulary_size=len(vocabulary),
+        preprocessing=config.preprocessing,
+    )
+    try:
+        network.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        detail = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise ModelError(
+            f"{folder}: model.safetensors does not fit config.json: {detail} "
+            "Both must come from the same save."
+        ) from None
+    return config, network.eval().requires_grad_(False), vocabulary
+
+
+def _read_config(path: Path) -> ModelConfig:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise ModelError(f"{path} cannot be read: {error}.") from None
+    given = content.get("format") if isinstance(content, dict) else None
+    if given != FORMAT:
+        raise ModelError(
+            f"{path} has format {given!r}, but this version of Cutline reads format {FORMAT}; "
+            "install the version that wrote it, or train the model again."
+        )
+    try:
+        return ModelConfig.model_validate(content)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(str(part) for part in fault["loc"])
+        raise ModelError(f"{path}: '{key}': {fault['msg']}.") from None
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(
+            f"{path} is cut off or damaged ({error}); copy the file again, or train again."
+        ) from None

@@ -1,0 +1,125 @@
+"""From features to captions: a search, and its words.
+
+Shapes: `B` images, `T` words, `h x w` the grid.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from cutline.captioner.caption import Caption
+from cutline.config import SearchConfig
+from cutline.decoders import TORCH, Decoder, Stepper
+from cutline.functional import Features
+from cutline.preprocessing import Area
+from cutline.search import Hypothesis, Words, beam, greedy, sample
+from cutline.vocabulary import Vocabulary
+
+__all__ = ["generate", "sample_captions"]
+
+WHOLE: Area = (0.0, 0.0, 1.0, 1.0)
+
+
+@torch.inference_mode()
+def generate(
+    decoder: Decoder,
+    features: Features,
+    vocabulary: Vocabulary,
+    search: SearchConfig,
+    *,
+    n_best: int = 1,
+    areas: Sequence[Area] | None = None,
+) -> list[list[Caption]]:
+    """Search for captions of `B` images; return the `n_best` of each, best first."""
+    images = features.grid.shape[0]
+    stepper = Stepper(decoder, features)
+    words = Words.of(vocabulary)
+    found: list[list[Hypothesis]]
+    if search.beam == 1:
+        single = greedy(
+            stepper,
+            stepper.state,
+            images=images,
+            words=words,
+            max_words=search.max_words,
+            arrays=TORCH,
+        )
+        found = [[hypothesis] for hypothesis in single]
+    else:
+        found = beam(
+            stepper,
+            stepper.state,
+            images=images,
+            words=words,
+            max_words=search.max_words,
+            width=search.beam,
+            length_penalty=search.length_penalty,
+            n_best=n_best,
+            arrays=TORCH,
+        )
+    return _captions(found, features, vocabulary, areas)
+
+
+@torch.inference_mode()
+def sample_captions(
+    decoder: Decoder,
+    features: Features,
+    vocabulary: Vocabulary,
+    *,
+    max_words: int = 30,
+    samples: int = 1,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int = 0,
+    areas: Sequence[Area] | None = None,
+) -> list[list[Caption]]:
+    """Draw `samples` captions for each of `B` images; see `cutline.search.sample`."""
+    stepper = Stepper(decoder, features)
+    found = sample(
+        stepper,
+        stepper.state,
+        images=features.grid.shape[0],
+        words=Words.of(vocabulary),
+        max_words=max_words,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        samples=samples,
+        seed=seed,
+        arrays=TORCH,
+    )
+    return _captions(found, features, vocabulary, areas)
+
+
+def _captions(
+    found: list[list[Hypothesis]],
+    features: Features,
+    vocabulary: Vocabulary,
+    areas: Sequence[Area] | None,
+) -> list[list[Caption]]:
+    grid = (features.height, features.width)
+    places = areas or [WHOLE] * len(found)
+    return [
+        [_caption(hypothesis, grid, vocabulary, area) for hypothesis in hypotheses]
+        for hypotheses, area in zip(found, places, strict=True)
+    ]
+
+
+def _caption(
+    hypothesis: Hypothesis, grid: tuple[int, int], vocabulary: Vocabulary, area: Area
+) -> Caption:
+    words = tuple(vocabulary.words(hypothesis.words))
+    attention = hypothesis.attention
+    return Caption(
+        text=" ".join(words),
+        words=words,
+        log_probs=tuple(float(p) for p in hypothesis.log_probs),
+        log_prob=hypothesis.log_prob,
+        confidence=float(np.exp(hypothesis.log_probs.mean())) if words else 0.0,
+        finished=hypothesis.finished,
+        attention=None if attention is None else attention.reshape(-1, *grid),
+        sentinel=hypothesis.sentinel,
+        area=area,
+    )

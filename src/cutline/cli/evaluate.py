@@ -1,0 +1,62 @@
+"""`cutline evaluate`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cutline.cli.console import atomic_text, bar, complain, say, table
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Folder of a model.")],
+    data: Annotated[str, typer.Option(help="A data set, see `cutline data check`; or `scenes`.")],
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    beam: Annotated[
+        int | None, typer.Option(min=1, help="Beam width; 1 is greedy. Default: the model's own.")
+    ] = None,
+    length_penalty: Annotated[
+        float | None, typer.Option(min=0, help="0 ranks by log-probability; more favours longer.")
+    ] = None,
+    images: Annotated[
+        int | None, typer.Option(min=1, help="Use the first so many images only.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write all figures and captions to this file.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the --json file.")] = False,
+) -> None:
+    """Caption a data set and score the captions against its own.
+
+    Exit code 1 when some pictures could not be read (each is named, the rest is scored).
+    """
+    from cutline.errors import UsageError
+
+    if json_file and json_file.exists() and not force:
+        raise UsageError(f"{json_file} exists and is not overwritten; give another, or --force.")
+    from cutline.captioner import load
+    from cutline.data.readers import open_dataset
+    from cutline.evaluation import evaluate as run
+
+    captioner = load(model)
+    dataset = open_dataset(data)
+    say(dataset.describe())
+    examples = dataset.split(split)[:images]
+    search = captioner.search(beam=beam, length_penalty=length_penalty)
+    with bar(f"captions of {split}", len(examples)) as progress:
+        result = run(captioner, examples, split=split, search=search, progress=progress)
+    rows = [[name, f"{value:.4f}"] for name, value in result.corpus.items()]
+    table(f"{model} on {data} ({split}, {len(result.captions):,} images)", ["", "score"], rows)
+    typer.echo(result.scores.signature)
+    for metric, reason in result.scores.skipped.items():
+        say(f"{metric} was not computed: {reason}")
+    if json_file:
+        text = json.dumps(result.to_dict(), indent=1, ensure_ascii=False)
+        atomic_text(json_file, text + "\n", force=force)
+    for reason in result.failed.values():
+        complain(reason)
+    if result.failed:
+        raise typer.Exit(1)

@@ -1,0 +1,71 @@
+"""`cutline models` and `cutline recipes`."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cutline.cli.console import say, table
+from cutline.errors import UsageError
+
+__all__ = ["chosen_model", "models", "recipes"]
+
+
+def chosen_model(given: Path | None) -> Path:
+    """Return the model named on the command line, or by `$CUTLINE_MODEL`."""
+    if given is not None:
+        return given
+    if named := os.environ.get("CUTLINE_MODEL"):
+        return Path(named)
+    raise UsageError(
+        "No model was named; type --model FOLDER (`cutline models` lists those below runs/, "
+        "`cutline demo` makes one in runs/demo/model), or set CUTLINE_MODEL."
+    )
+
+
+def models(
+    folder: Annotated[Path, typer.Argument(help="Where to look.")] = Path("runs"),
+) -> None:
+    """List the models below a folder."""
+    found = sorted(path.parent for path in folder.rglob("config.json") if _is_model(path))
+    if not found:
+        say(f"There is no model below {folder}; `cutline demo` makes one in runs/demo/model.")
+        return
+    rows = []
+    for path in found:
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        cider = config["scores"].get("val/cider_greedy")
+        rows.append(
+            [
+                str(path),
+                config["decoder"]["name"],
+                config["encoder"]["name"],
+                f"{config['vocabulary_size']:,}",
+                "" if cider is None else f"{cider:.3f}",
+                f"{(path / 'model.safetensors').stat().st_size / 1e6:.1f}",
+            ]
+        )
+    table("", ["model", "decoder", "encoder", "words", "val CIDEr (greedy)", "MB"], rows)
+
+
+def recipes() -> None:
+    """List the shipped recipes."""
+    from cutline.config import recipe_folder
+
+    folder = recipe_folder()
+    rows = []
+    for path in sorted(folder.rglob("*.yaml")):
+        comments = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if not line.startswith("#"):
+                break
+            comments.append(line.lstrip("# "))
+        rows.append([str(path.relative_to(folder).with_suffix("")), " ".join(comments)])
+    table("", ["recipe", "what it is"], rows)
+    say("Next: cutline train RECIPE [KEY=VALUE ...]")
+
+
+def _is_model(config: Path) -> bool:
+    return not config.parent.name.startswith(".") and (config.parent / "model.safetensors").exists()

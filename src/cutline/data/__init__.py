@@ -1,0 +1,1 @@
+"""Readers, checks, scenes, batches and the feature cache."""

@@ -1,0 +1,151 @@
+"""Batches: pictures (or their features) with all their captions as numbers.
+
+Shapes: `B` images, `K` captions an image, `T` words, `S` side in pixels, `R` regions, `D` feature
+size.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from cutline.data.cache import Bytes, Halves
+from cutline.data.examples import Example, Picture
+from cutline.preprocessing import Preprocessing
+from cutline.vocabulary import Vocabulary
+
+__all__ = ["Batch", "CaptionedImages", "EpochShuffle", "Inputs", "Pictures", "batches"]
+
+KEPT_IN_MEMORY = 1 << 30  # bytes of decoded pictures
+
+
+class Inputs(Protocol):
+    """What an encoder or a decoder reads, by row: bytes (S, S, 3) or features (R, D)."""
+
+    def __getitem__(self, row: int, /) -> Bytes | Halves:
+        """Return one row."""
+
+
+class Pictures:
+    """Pictures made square when asked for, kept in memory while they all fit in 1 GiB."""
+
+    def __init__(self, pictures: Sequence[Picture], preprocessing: Preprocessing) -> None:
+        self.pictures = pictures
+        self.preprocessing = preprocessing
+        self.keep = len(pictures) * 3 * preprocessing.size**2 <= KEPT_IN_MEMORY
+        self.kept: dict[int, Bytes] = {}
+
+    def __getitem__(self, row: int, /) -> Bytes:
+        """Return picture `row` as (S, S, 3)."""
+        if row in self.kept:
+            return self.kept[row]
+        square = self.preprocessing.square(self.pictures[row].open())
+        if self.keep:
+            self.kept[row] = square
+        return square
+
+
+class Batch(NamedTuple):
+    """`inputs` are bytes (B, 3, S, S) or features (B, R, D) in half precision.
+
+    `words` (B, K, T + 1) run from `<start>` to `<end>` and are padded; `lengths` (B, K) count the
+    words to predict, the `<end>` included, and are 0 for a caption that is not there. Images stand
+    in the order of their longest caption, an image's captions in the order of their length.
+    """
+
+    inputs: Tensor
+    words: Tensor
+    lengths: Tensor
+    ids: list[str]
+
+
+class CaptionedImages(Dataset[tuple[Any, list[list[int]], str]]):
+    """Examples with their captions as numbers."""
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        inputs: Inputs,
+        vocabulary: Vocabulary,
+        *,
+        captions_per_image: int,
+        max_words: int,
+    ) -> None:
+        self.examples = examples
+        self.inputs = inputs
+        self.captions = [
+            sorted(
+                (
+                    vocabulary.encode(caption, max_words=max_words)
+                    for caption in example.captions[:captions_per_image]
+                ),
+                key=len,
+                reverse=True,
+            )
+            for example in examples
+        ]
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, row: int) -> tuple[Any, list[list[int]], str]:
+        return self.inputs[row], self.captions[row], self.examples[row].image_id
+
+
+class EpochShuffle(Sampler[int]):
+    """An order that is a function of the seed and the epoch, so that a resumed run repeats it."""
+
+    def __init__(self, size: int, *, seed: int) -> None:
+        self.size = size
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch (Lightning calls this)."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[int]:
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
+        return iter(order.tolist())
+
+
+def batches(
+    images: CaptionedImages,
+    *,
+    batch_size: int,
+    sampler: Sampler[int] | None = None,
+    workers: int = 0,
+) -> DataLoader[Any]:
+    """Load batches of `batch_size` images, in the order of `sampler`."""
+    return DataLoader(
+        images,
+        batch_size=batch_size,
+        sampler=sampler,
+        collate_fn=collate,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+    )
+
+
+def collate(items: Sequence[tuple[Any, list[list[int]], str]]) -> Batch:
+    """Put images into one batch, the longest captions first."""
+    items = sorted(items, key=lambda item: -len(item[1][0]))
+    captions = max(len(item[1]) for item in items)
+    longest = len(items[0][1][0])
+    words = np.zeros((len(items), captions, longest), dtype=np.int64)
+    lengths = np.zeros((len(items), captions), dtype=np.int64)
+    for b, (_, all_numbers, _) in enumerate(items):
+        for k, numbers in enumerate(all_numbers):
+            words[b, k, : len(numbers)] = numbers
+            lengths[b, k] = len(numbers) - 1
+    inputs = torch.from_numpy(np.stack([np.asarray(item[0]) for item in items]))
+    if inputs.dtype == torch.uint8:
+        inputs = inputs.permute(0, 3, 1, 2)
+    ids = [item[2] for item in items]
+    return Batch(inputs, torch.from_numpy(words), torch.from_numpy(lengths), ids)

@@ -1,0 +1,130 @@
+"""Features of a frozen encoder, computed once and kept in a memory-mapped file.
+
+A cache is a folder named by a key of everything that changes the features: the encoder's
+description and weights, and each picture's name, size and date. In it:
+
+    features.npy     half precision, (images, R, D), filled from the front
+    progress.json    how many rows are filled; written after the rows have reached the disk
+    index.json       written last, so its existence means the cache is whole
+
+A run killed on the way goes on from `progress.json`.
+
+Shapes: `B` images, `S` the side of the encoder's input, `R` regions, `D` feature size.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cutline.data.examples import Photograph, Picture
+from cutline.errors import ImageError
+
+__all__ = ["FeatureTable", "cache_folder", "cached_features"]
+
+Bytes = NDArray[np.uint8]
+Halves = NDArray[np.float16]
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """`features` (images, R, D) in half precision; `failed` names rows that could not be read."""
+
+    features: Halves
+    failed: dict[int, str]
+
+
+def cache_folder(given: str | None = None) -> Path:
+    """Return where caches live: as given, `$CUTLINE_CACHE`, or the user's cache folder."""
+    if given:
+        return Path(given).expanduser()
+    if chosen := os.environ.get("CUTLINE_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cutline"
+
+
+def cached_features(
+    pictures: Sequence[Picture],
+    *,
+    folder: Path,
+    key: Mapping[str, Any],
+    shape: tuple[int, int],
+    square: Callable[[Picture], Bytes],
+    encode: Callable[[Bytes], NDArray[np.floating[Any]]],
+    progress: Callable[[int], None] = lambda _: None,
+) -> FeatureTable:
+    """Return the features of `pictures`, from the cache as far as it goes.
+
+    Args:
+        pictures: what to encode.
+        folder: where caches live.
+        key: whatever describes the encoder completely, its weights included (JSON-able).
+        shape: `(R, D)`.
+        square: a picture as (S, S, 3) bytes; an `ImageError` marks the row as failed.
+        encode: features (B, R, D) of squares (B, S, S, 3).
+        progress: called with the number of rows that are done.
+    """
+    home = folder / "features" / _digest({**key, "pictures": [_identity(p) for p in pictures]})
+    table, index, log = home / "features.npy", home / "index.json", home / "progress.json"
+    if index.is_file():
+        failed = json.loads(index.read_text(encoding="utf-8"))["failed"]
+        progress(len(pictures))
+        return FeatureTable(np.load(table, mmap_mode="r"), _rows(failed))
+    home.mkdir(parents=True, exist_ok=True)
+    size = (len(pictures), *shape)
+    done, failed = 0, {}
+    if log.is_file() and table.is_file():
+        state = json.loads(log.read_text(encoding="utf-8"))
+        done, failed = state["rows"], state["failed"]
+    mode: Any = "r+" if done else "w+"
+    memory = np.lib.format.open_memmap(table, mode, np.float16, size)
+    progress(done)
+    for start in range(done, len(pictures), BATCH):
+        rows = range(start, min(start + BATCH, len(pictures)))
+        squares, read = [], []
+        for row in rows:
+            try:
+                squares.append(square(pictures[row]))
+                read.append(row)
+            except ImageError as error:
+                failed[str(row)] = str(error)
+        if read:
+            memory[read] = encode(np.stack(squares))
+        progress(len(rows))
+        if start // BATCH % 8 == 7:
+            memory.flush()
+            _write(log, {"rows": rows[-1] + 1, "failed": failed})
+    memory.flush()
+    _write(index, {"key": dict(key), "shape": size, "failed": failed})
+    log.unlink(missing_ok=True)
+    return FeatureTable(np.load(table, mmap_mode="r"), _rows(failed))
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def _identity(picture: Picture) -> list[Any]:
+    """Return what changes when the picture does."""
+    if isinstance(picture, Photograph) and picture.path.exists():
+        facts = picture.path.stat()
+        return [str(picture.path.resolve()), facts.st_size, facts.st_mtime_ns]
+    return [repr(picture)]
+
+
+def _rows(failed: Mapping[str, str]) -> dict[int, str]:
+    return {int(row): reason for row, reason in failed.items()}
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    draft = path.with_suffix(".tmp")
+    draft.write_text(json.dumps(content), encoding="utf-8")
+    draft.replace(path)

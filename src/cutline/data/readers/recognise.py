@@ -1,0 +1,110 @@
+"""Find out which format a path holds, say so, and read it.
+
+Where a folder holds several formats, the order of `FORMATS` decides, and a note names the rest.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cutline.data.examples import Dataset
+from cutline.data.readers import captions_csv, coco, flickr8k, imagefolder, karpathy
+from cutline.data.readers.files import name_some
+from cutline.errors import DataError, UsageError
+
+__all__ = ["FORMATS", "Format", "open_dataset"]
+
+
+class Format(NamedTuple):
+    """A caption format: what people call it, its file names, and its reader's two functions."""
+
+    kind: str
+    files: str
+    find: Callable[[Path], list[Path]]
+    read: Callable[[Path], Dataset]
+
+
+FORMATS = (
+    Format(karpathy.KIND, karpathy.FILES, karpathy.find, karpathy.read),
+    Format(coco.KIND, coco.FILES, coco.find, coco.read),
+    Format(flickr8k.KIND, flickr8k.FILES, flickr8k.find, flickr8k.read),
+    Format(captions_csv.KIND, captions_csv.FILES, captions_csv.find, captions_csv.read),
+    Format(imagefolder.KIND, " or ".join(imagefolder.FILES), imagefolder.find, imagefolder.read),
+)
+_SCENES = "scenes"
+
+
+def open_dataset(path: str | Path, **scene_options: Any) -> Dataset:
+    """Read the data set at `path`, in whichever of `FORMATS` it is; `scenes` is the built-in one.
+
+    `scene_options` go to `cutline.data.scenes.scenes_dataset`. Raises `DataError` when nothing
+    is recognised there, or what is there is broken.
+    """
+    if str(path) == _SCENES:
+        from cutline.data.scenes import scenes_dataset
+
+        return scenes_dataset(**scene_options)
+    if scene_options:
+        given = ", ".join(sorted(scene_options))
+        raise UsageError(f"{given} can only be given with 'scenes', not with {path}.")
+    path = Path(path)
+    try:
+        return _read(path, _recognise(path))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _recognise(path: Path) -> list[tuple[Format, list[Path]]]:
+    if not path.exists():
+        hint = " (did you mean 'scenes'?)" if get_close_matches(str(path), [_SCENES]) else ""
+        raise DataError(f"{path} does not exist{hint}. {_allowed()}")
+    found = [(format_, format_.find(path)) for format_ in FORMATS]
+    found = [(format_, files) for format_, files in found if files]
+    if not found and path.is_file():
+        found = [(format_, [path]) for format_ in FORMATS if format_.kind == _sniff(path)]
+    if not found:
+        below = _data_sets_below(path)
+        hint = f" (did you mean {name_some(below, 3)}?)" if below else ""
+        raise DataError(f"{path} is not a data set that Cutline knows{hint}. {_allowed()}")
+    return found
+
+
+def _read(path: Path, found: list[tuple[Format, list[Path]]]) -> Dataset:
+    (format_, files), *others = found
+    if len(files) > 1:
+        names = name_some([str(file) for file in files])
+        raise DataError(f"{path} holds {len(files)} {format_.kind} files; give one: {names}.")
+    dataset = format_.read(files[0])
+    also = [f"{other.kind} ({where[0]})" for other, where in others]
+    note = [f"{path} also holds {' and '.join(also)}, not read: give its path to."] if also else []
+    return replace(dataset, notes=(*note, *dataset.notes))
+
+
+def _sniff(path: Path) -> str | None:
+    """Recognise a file that was renamed, from how it begins or which keys it has."""
+    if path.suffix.lower() == ".json":
+        text = path.read_text("utf-8", errors="replace")
+        keys = {coco.KIND: '"annotations"', karpathy.KIND: '"sentences"'}
+        return next((kind for kind, key in keys.items() if key in text), None)
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        line = file.readline(10_000).rstrip("\n")  # it may be a film of many gigabytes
+    if captions_csv.HEADER.fullmatch(line):
+        return captions_csv.KIND
+    return flickr8k.KIND if flickr8k.LINE.fullmatch(line) else None
+
+
+def _data_sets_below(path: Path) -> list[str]:
+    if not path.is_dir():
+        return []
+    folders = sorted(folder for folder in path.iterdir() if folder.is_dir())
+    return [str(folder) for folder in folders if any(one.find(folder) for one in FORMATS)]
+
+
+def _allowed() -> str:
+    kinds = "; ".join(f"{one.files} ({one.kind})" for one in FORMATS)
+    return (
+        f"Give a file or a folder with {kinds}; or the built-in data set, as in "
+        "'cutline data check scenes'."
+    )

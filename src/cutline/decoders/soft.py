@@ -1,0 +1,100 @@
+"""Show, Attend and Tell with soft attention.
+
+Xu et al. 2015 (arXiv 1502.03044): equations 1 to 7, 13 and 14, sections 3.1.2 and 4.2.
+
+    c_0 = f_init,c(mean a_i)        h_0 = f_init,h(mean a_i)
+    e_ti = v . tanh(W_a a_i + W_h h_{t-1})          alpha_t = softmax(e_t)
+    z_t = beta_t * sum_i alpha_ti a_i               beta_t = sigmoid(f_beta(h_{t-1}))
+    h_t, c_t = LSTM([E y_{t-1}; z_t], h_{t-1}, c_{t-1})
+    p(y_t) ~ exp(L_o(E y_{t-1} + L_h h_t + L_z z_t))
+
+Shapes: `B` images, `N` captions, `R` regions, `D` feature size, `E` embedding, `H` hidden,
+`A` attention, `V` vocabulary.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cutline.decoders.contract import Decoder, Step, uniform
+from cutline.decoders.registry import register
+from cutline.functional import Features, additive_attention, lstm_step
+
+__all__ = ["Soft"]
+
+
+class Memory(NamedTuple):
+    """`grid` (B, R, D) are the regions, `keys` (B, R, A) their projections, `mean` is (B, D)."""
+
+    grid: Tensor
+    keys: Tensor
+    mean: Tensor
+
+
+class State(NamedTuple):
+    """`h` and `c`, both (N, H)."""
+
+    h: Tensor
+    c: Tensor
+
+
+@register("soft")
+class Soft(Decoder):
+    """Soft attention, looked through before each word, gated by `beta`, with deep output."""
+
+    attends = True
+    needs = "grid"
+
+    def __init__(
+        self,
+        *,
+        vocabulary_size: int,
+        feature_size: int,
+        embedding: int = 512,
+        hidden: int = 512,
+        attention: int = 512,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.embed = nn.Embedding(vocabulary_size, embedding)
+        nn.init.uniform_(self.embed.weight, -0.1, 0.1)
+        self.init_h = nn.Linear(feature_size, hidden)
+        self.init_c = nn.Linear(feature_size, hidden)
+        # attention
+        self.W_a = nn.Linear(feature_size, attention)
+        self.W_h = uniform(hidden, attention, fan_in=hidden)
+        self.v = uniform(attention, fan_in=attention)
+        self.f_beta = nn.Linear(hidden, feature_size)
+        # LSTM, gates in the order i, f, o, g
+        self.Wx = uniform(embedding + feature_size, 4 * hidden, fan_in=hidden)
+        self.Wh = uniform(hidden, 4 * hidden, fan_in=hidden)
+        self.b = nn.Parameter(torch.zeros(4 * hidden))
+        # deep output
+        self.L_h = nn.Linear(hidden, embedding)
+        self.L_z = nn.Linear(feature_size, embedding, bias=False)
+        self.L_o = nn.Linear(embedding, vocabulary_size)
+
+    def prepare(self, features: Features) -> Memory:
+        """Project the regions for the attention, once."""
+        return Memory(features.grid, self.W_a(features.grid), features.grid.mean(1))
+
+    def start(self, memory: Memory) -> State:
+        """Both states come from the mean of the regions."""
+        return State(self.init_h(memory.mean).tanh(), self.init_c(memory.mean).tanh())
+
+    def step(self, words: Tensor, state: State, memory: Memory) -> Step:
+        """Look (from the previous state), read the word, then answer."""
+        y = F.dropout(self.embed(words), self.dropout, self.training)
+        context, alpha = additive_attention(state.h, memory.keys, memory.grid, self.W_h, self.v)
+        z = self.f_beta(state.h).sigmoid() * context
+        h, c = lstm_step(torch.cat([y, z], 1), state.h, state.c, self.Wx, self.Wh, self.b)
+        output = y + self.L_h(F.dropout(h, self.dropout, self.training)) + self.L_z(z)
+        return Step(output, State(h, c), alpha)
+
+    def project(self, output: Tensor) -> Tensor:
+        """`L_o`."""
+        scores: Tensor = self.L_o(F.dropout(output, self.dropout, self.training))
+        return scores

@@ -1,0 +1,65 @@
+"""A PyTorch decoder as `cutline.search` sees it.
+
+Shapes: `N` captions, `V` vocabulary.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cutline.decoders.contract import Decoder, take_rows
+from cutline.functional import Features
+from cutline.search import Scored
+from cutline.search.arrays import Floats, Ints
+
+__all__ = ["TORCH", "Stepper", "TorchArrays"]
+
+
+class Stepper:
+    """The step callable of one batch of images: prepared once, then stepped by any search."""
+
+    def __init__(self, decoder: Decoder, features: Features) -> None:
+        self.decoder = decoder
+        self.memory = decoder.prepare(features)
+        self.state = decoder.start(self.memory)
+        self.device = features.grid.device
+
+    def __call__(self, words: Ints, state: Any) -> Scored:
+        """Read `words` (N,) in `state`; see `cutline.search.Step`."""
+        step = self.decoder.step(torch.from_numpy(words).to(self.device), state, self.memory)
+        scores = self.decoder.project(step.output)
+        return Scored(scores, step.state, step.attention, step.sentinel)
+
+
+class TorchArrays:
+    """`cutline.search.Arrays` for tensors on any device."""
+
+    def top(self, scores: Tensor, k: int, banned: Ints) -> tuple[Floats, Ints]:
+        """See `Arrays.top`."""
+        best, words = self._masked(scores, banned).topk(min(k, scores.shape[1]), dim=1)
+        return best.numpy(force=True), words.numpy(force=True)
+
+    def log_probs(self, scores: Tensor, banned: Ints) -> Floats:
+        """See `Arrays.log_probs`."""
+        all_log_probs: Floats = self._masked(scores, banned).numpy(force=True)
+        return all_log_probs
+
+    def take(self, state: Any, rows: Ints) -> Any:
+        """See `Arrays.take`."""
+        return take_rows(state, torch.from_numpy(rows).to(state[0].device))
+
+    def numpy(self, array: Tensor) -> Floats:
+        """See `Arrays.numpy`."""
+        small: Floats = array.numpy(force=True)
+        return small
+
+    def _masked(self, scores: Tensor, banned: Ints) -> Tensor:
+        log_probs = F.log_softmax(scores.float(), dim=1)
+        log_probs[:, torch.from_numpy(banned)] = -np.inf
+        return log_probs
+
+
+TORCH = TorchArrays()

@@ -1,0 +1,64 @@
+"""Everything that Cutline raises on purpose.
+
+    CutlineError
+    ├── UsageError              asked for something that does not exist or is not allowed
+    ├── DataError               a data set, caption file or result file cannot be used
+    ├── ImageError              a picture cannot be read
+    ├── ModelError              a model folder is refused
+    └── MissingDependencyError  an optional part is not installed
+
+Each message is one sentence (or two) for a person: what was given, what is allowed, and what to
+type next. The command line prints it and nothing else.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = [
+    "CutlineError",
+    "DataError",
+    "ImageError",
+    "MissingDependencyError",
+    "ModelError",
+    "UsageError",
+    "did_you_mean",
+]
+
+
+class CutlineError(Exception):
+    """Base of every error that Cutline raises on purpose."""
+
+
+class UsageError(CutlineError):
+    """Something was asked for that does not exist or is not allowed."""
+
+
+class DataError(CutlineError):
+    """A data set, caption file or result file cannot be used."""
+
+
+class ImageError(CutlineError):
+    """A picture cannot be read."""
+
+
+class ModelError(CutlineError):
+    """A model folder is refused."""
+
+
+class MissingDependencyError(CutlineError):
+    """An optional part of Cutline is not installed."""
+
+    def __init__(self, what: str, *, extra: str) -> None:
+        super().__init__(f"{what} needs an optional part: pip install 'cutline[{extra}]'")
+
+
+def did_you_mean(given: str, allowed: Iterable[str]) -> str:
+    """Say which of `allowed` was probably meant, and list them all.
+
+    >>> did_you_mean("sotf", ["soft", "nic"])
+    "did you mean 'soft'? Allowed: nic, soft"
+    """
+    names = sorted(allowed)
+    close = get_close_matches(given, names, n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return f"{hint}Allowed: {', '.join(names)}"

@@ -1,0 +1,105 @@
+"""What can be explained: anything with words, and where a captioner looked for each of them.
+
+Shapes: `T` words, `h x w` the attention grid.
+"""
+
+from collections.abc import Sequence
+from math import exp
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cutline.errors import UsageError
+
+__all__ = ["Area", "Array", "Explainable", "Word", "looks", "words"]
+
+Array = NDArray[np.floating]
+Area = tuple[float, float, float, float]
+
+
+class Explainable(Protocol):
+    """A caption with what its captioner knew of it. `cutline.Caption` is one."""
+
+    @property
+    def text(self) -> str:
+        """The caption."""
+
+    @property
+    def words(self) -> Sequence[str]:
+        """Its T words."""
+
+    @property
+    def log_probs(self) -> Sequence[float]:
+        """The natural log-probability of each word, T of them."""
+
+    @property
+    def confidence(self) -> float:
+        """Geometric mean of the words' probabilities, 0 to 1."""
+
+    @property
+    def attention(self) -> Array | None:
+        """Where the captioner looked for each word, (T, h, w); None where it does not attend."""
+
+    @property
+    def sentinel(self) -> Array | None:
+        """How much of each look went to the captioner's own memory instead, (T,), or None."""
+
+    @property
+    def area(self) -> Area:
+        """The rectangle that the grid divides: left, top, right, bottom.
+
+        In shares of the picture's width and height. It reaches beyond 0..1 where the picture was
+        padded, and is a middle square where it was cropped.
+        """
+
+
+class Word:
+    """One word of a caption, with its numbers ready to be shown."""
+
+    def __init__(self, text: str, log_prob: float, beta: float | None) -> None:
+        self.text = text
+        self.probability = exp(min(log_prob, 0.0))
+        self.beta = beta
+
+    @property
+    def percent(self) -> str:
+        """The probability in whole percent; an unlikely word is not called impossible."""
+        return share(self.probability)
+
+    @property
+    def memory(self) -> str:
+        """How much of the look went to the captioner's memory, in percent; "" if unknown."""
+        return "" if self.beta is None else share(self.beta)
+
+
+def words(caption: Explainable) -> list[Word]:
+    """Return the caption's words, T of them."""
+    count = len(caption.words)
+    betas = [None] * count if caption.sentinel is None else [float(b) for b in caption.sentinel]
+    return [Word(*word) for word in zip(caption.words, caption.log_probs, betas, strict=True)]
+
+
+def looks(caption: Explainable) -> Array:
+    """Return the caption's attention, (T, h, w), or say that there is none."""
+    if caption.attention is None:
+        raise UsageError(
+            "The captioner does not attend, so there is nothing to show; use a model with "
+            "attention such as soft."
+        )
+    attention = np.nan_to_num(np.asarray(caption.attention, dtype=np.float64))
+    if attention.ndim != 3 or len(attention) != len(caption.words) or 0 in attention.shape[1:]:
+        raise UsageError(
+            f"A caption of {len(caption.words)} words is explained by attention of the shape "
+            f"({len(caption.words)}, height, width), not {attention.shape}."
+        )
+    return attention
+
+
+def share(value: float) -> str:
+    """Return a share of 1 in percent.
+
+    >>> share(0.999), share(0.004), share(0.0)
+    ('100%', '<1%', '0%')
+    """
+    return "<1%" if 0 < value < 0.005 else f"{value:.0%}"

@@ -1,0 +1,96 @@
+"""Where a captioner looked, laid over the photograph as light.
+
+What it looked at keeps its colours; the rest fades to a dim grey, after the figures of Show,
+Attend and Tell (Xu et al., 2015). A colour map would repaint the photograph, and colours are
+half of what captions speak of. A thin line at half the light shows the focus where a dark or an
+even part of a photograph would hide it.
+
+Shapes: `h x w` the attention grid, `H x W` the picture.
+"""
+
+import numpy as np
+from PIL import Image
+
+from cutline.explain.explainable import Area, Array
+
+__all__ = ["DIM", "LINE", "outline", "resized", "spotlight", "spread"]
+
+# Width of the light of one cell, in cells. Narrower shows the grid; wider moves peaks.
+_SIGMA = 0.6
+# What is left of a picture's brightness where nobody looked: enough to know the place by.
+DIM = 0.36
+LINE = (255, 214, 102)
+_GREY = (0.299, 0.587, 0.114)
+
+
+def spread(attention: Array, area: Area, size: tuple[int, int]) -> Array:
+    """Upsample one word's attention (h, w) to a picture of size (W, H): (H, W) from 0 to 1.
+
+    A pixel takes the mean of the cells around it, each weighted by a Gaussian of its distance
+    to the cell's middle. Such weights overshoot nowhere and keep even attention even. Pixels
+    outside `area`, which the captioner never saw, are 0.
+
+    For display the brightest place of the grid is set to 1 and the floor is 0, for each word
+    alone: how bright two words are says nothing of which was looked for harder. That place may
+    lie in the padding around a picture, and then all of the picture is dim.
+    """
+    (width, height), (left, top, right, bottom) = size, area
+    grid = np.maximum(attention, 0.0)
+    rows = _weights(height, grid.shape[0], top, bottom)
+    columns = _weights(width, grid.shape[1], left, right)
+    light: Array = rows @ grid @ columns.T
+    peak = max(light.max(), _at_the_cells(grid).max())
+    return light / peak if peak > 0 else light
+
+
+def _at_the_cells(grid: Array) -> Array:
+    """Return the upsampled attention at the middles of its own cells, (h, w)."""
+    rows, columns = (_weights(cells, cells, 0.0, 1.0) for cells in grid.shape)
+    light: Array = rows @ grid @ columns.T
+    return light
+
+
+def _weights(pixels: int, cells: int, start: float, end: float) -> Array:
+    """Return how much each of the cells between two shares of a side lights each pixel.
+
+    (pixels, cells); a row sums to 1, or to 0 where its pixel lies outside.
+    """
+    place = ((np.arange(pixels) + 0.5) / pixels - start) / (end - start) * cells
+    distance = place[:, None] - (np.arange(cells) + 0.5)
+    weights = np.exp(-0.5 * (distance / _SIGMA) ** 2)
+    inside = (place >= 0) & (place <= cells)
+    weights[~inside] = 0.0
+    total = weights.sum(axis=1, keepdims=True)
+    return np.divide(weights, total, out=weights, where=total > 0)
+
+
+def outline(light: Array) -> Array:
+    """Return how strongly each pixel is inked by the line where the light is one half.
+
+    (H, W) from 0 to 1. A pixel's distance to the line is its difference to one half over the
+    slope of the light there, so the line is equally thin on gentle and on steep slopes.
+    """
+    down, across = (
+        np.gradient(light, axis=axis) if light.shape[axis] > 1 else np.zeros_like(light)
+        for axis in (0, 1)
+    )
+    distance = np.abs(light - 0.5) / np.maximum(np.hypot(down, across), 1e-4)
+    half = max(0.75, max(light.shape) / 400)
+    ink: Array = np.clip(half + 0.5 - distance, 0.0, 1.0)
+    return ink
+
+
+def spotlight(image: Image.Image, light: Array) -> Image.Image:
+    """Light an RGB picture of (H, W) where `light` (H, W) is 1, and dim it where it is 0."""
+    colours = np.asarray(image, dtype=np.float64)
+    dimmed = DIM * (colours @ np.array(_GREY))[:, :, None]
+    mixed = dimmed + (colours - dimmed) * light[:, :, None]
+    mixed += (np.array(LINE) - mixed) * outline(light)[:, :, None]
+    return Image.fromarray(np.rint(mixed).astype(np.uint8))
+
+
+def resized(image: Image.Image, side: int) -> Image.Image:
+    """Return the picture in RGB with its longer side of `side` pixels."""
+    scale = side / max(image.size)
+    width, height = (max(1, round(length * scale)) for length in image.size)
+    return image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)

@@ -1,0 +1,133 @@
+"""Beam search over a batch of images.
+
+Each image has `K` slots. At each step the best candidates over all its slots fill the slots that
+are still open; a candidate that ends closes its slot for good. So a beam of width one is greedy,
+whatever the length penalty, and an image is done when its slots are closed.
+
+Shapes: `B` images, `K` beam width, `N = B * K` rows.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from cutline.search.arrays import NUMPY, Arrays, Flags, Floats, Ints, Step
+from cutline.search.trail import Hypothesis, Trail
+from cutline.search.words import Words
+
+__all__ = ["beam"]
+
+
+def beam(
+    step: Step,
+    state: Any,
+    *,
+    images: int,
+    words: Words,
+    max_words: int,
+    width: int = 5,
+    length_penalty: float = 0.0,
+    n_best: int = 1,
+    arrays: Arrays = NUMPY,
+) -> list[list[Hypothesis]]:
+    """Find probable captions; return for each image its `n_best`, best first.
+
+    A caption's score is its log-probability divided by `length ** length_penalty`, the length
+    counting the `<end>`. Where nothing has finished after `max_words`, the best unfinished caption
+    is returned.
+
+    Args:
+        step: the decoder, see `Step`; it is called with `B` rows first and `B * K` afterwards.
+        state: its state before the first word, `B` rows.
+        images: how many, `B`.
+        words: which numbers are special.
+        max_words: longest caption.
+        width: slots of each image, `K`.
+        length_penalty: 0 ranks by log-probability; larger values favour longer captions.
+        n_best: how many captions to return, at most `width`.
+        arrays: operations of the backend that `step` computes with.
+    """
+    n_best = min(n_best, width)
+    slots = _Slots(images, width, length_penalty, max_words, stop_early=n_best == 1)
+    trail = Trail(arrays)
+    current = np.full(images, words.start)
+    while slots.steps < max_words and slots.live.any():
+        scored = step(current, state)
+        log_probs, chosen = arrays.top(scored.scores, width, words.banned)
+        parents, current, gained = slots.advance(log_probs, chosen, words.end)
+        trail.look(scored)
+        trail.choose(parents, current, gained)
+        state = arrays.take(scored.state, parents)
+    return [_ranked(slots, trail, image, n_best) for image in range(images)]
+
+
+@dataclass
+class _Slots:
+    """The slots of all images: their log-probabilities (B, K), minus infinity where closed."""
+
+    images: int
+    width: int
+    length_penalty: float
+    max_words: int
+    stop_early: bool
+    steps: int = 0
+    log_probs: Floats = field(init=False)
+    ended: list[list[tuple[float, int, int]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.log_probs = np.zeros((self.images, 1))
+        self.ended = [[] for _ in range(self.images)]
+
+    @property
+    def live(self) -> Flags:
+        return np.isfinite(self.log_probs)
+
+    def advance(self, log_probs: Floats, chosen: Ints, end: int) -> tuple[Ints, Ints, Floats]:
+        """Fill the open slots with the best candidates of each image.
+
+        `log_probs` and `chosen` (rows, k) are each row's best words. Returns for each new row its
+        parent row, its word and that word's log-probability, (B * K,) each.
+        """
+        k = chosen.shape[1]
+        totals = (self.log_probs.reshape(-1, 1) + log_probs).reshape(self.images, -1)
+        order = np.argsort(-totals, axis=1, kind="stable")[:, : self.width]
+        order = np.pad(order, ((0, 0), (0, self.width - order.shape[1])))
+        kept = np.take_along_axis(totals, order, 1)
+        # slots that ended candidates have closed, and those for which there was no candidate
+        slot = np.arange(self.width)
+        closed = np.array([[len(done)] for done in self.ended])
+        kept[(slot >= self.width - closed) | (slot >= totals.shape[1])] = -np.inf
+        rows_before = self.log_probs.shape[1]
+        parents = (np.arange(self.images)[:, None] * rows_before + order // k).reshape(-1)
+        current = chosen[parents, (order % k).reshape(-1)]
+        gained = log_probs[parents, (order % k).reshape(-1)]
+        self.log_probs = kept
+        self.steps += 1
+        self._close(current.reshape(kept.shape) == end)
+        return parents, current, gained
+
+    def _close(self, ends: Flags) -> None:
+        for image, slot in zip(*np.nonzero(ends & self.live), strict=True):
+            score = self.score(self.log_probs[image, slot])
+            self.ended[image].append((score, int(image) * self.width + int(slot), self.steps))
+            self.log_probs[image, slot] = -np.inf
+        if self.stop_early:
+            best = np.array([max(done)[0] if done else -np.inf for done in self.ended])
+            hope = self.log_probs.max(1) / self.max_words**self.length_penalty
+            self.log_probs[best >= hope] = -np.inf
+
+    def score(self, log_prob: float) -> float:
+        return float(log_prob / self.steps**self.length_penalty)
+
+
+def _ranked(slots: _Slots, trail: Trail, image: int, n_best: int) -> list[Hypothesis]:
+    ended = sorted(slots.ended[image], key=lambda entry: -entry[0])[:n_best]
+    found = [trail.read(row, steps, finished=True, score=score) for score, row, steps in ended]
+    for slot in np.argsort(-slots.log_probs[image], kind="stable"):
+        if len(found) == n_best or not np.isfinite(slots.log_probs[image, slot]):
+            break
+        row = image * slots.log_probs.shape[1] + int(slot)
+        score = slots.score(slots.log_probs[image, slot])
+        found.append(trail.read(row, slots.steps, finished=False, score=score))
+    return found

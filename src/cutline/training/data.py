@@ -1,0 +1,132 @@
+"""From a recipe's data section to batches: the examples that can be used, and what is fed of them.
+
+With a frozen encoder features are computed once into the cache; otherwise pictures are fed.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save as serialise
+
+from cutline.captioner import Network
+from cutline.config import Recipe
+from cutline.data.batches import CaptionedImages, Inputs, Pictures
+from cutline.data.cache import Bytes, cache_folder, cached_features
+from cutline.data.examples import Dataset, Example, Photograph, Picture
+from cutline.data.readers import open_dataset
+from cutline.encoders import Encoder
+from cutline.errors import DataError
+from cutline.vocabulary import Vocabulary
+
+__all__ = ["Splits", "captioned_images", "load_splits"]
+
+Progress = Callable[[str, int], Callable[[int], None]]
+"""Given a title and a total, starts a progress bar and returns what advances it."""
+
+
+class Splits(NamedTuple):
+    """The examples to train on and those to validate on; `notes` says what was left out."""
+
+    dataset: Dataset
+    train: list[Example]
+    val: list[Example]
+    notes: list[str]
+
+
+def load_splits(recipe: Recipe) -> Splits:
+    """Read the data set, and leave out what cannot be used: no captions, no file."""
+    scenes = recipe.data.scenes.model_dump() if recipe.data.path == "scenes" else {}
+    dataset = open_dataset(recipe.data.path, **scenes)
+    notes = list(dataset.notes)
+    train = _usable(dataset.split("train"), notes)
+    val = _usable(dataset.split("val"), notes)[: recipe.training.validate_images]
+    for name, examples in (("train", train), ("val", val)):
+        if not examples:
+            raise DataError(
+                f"No image of the {name} split of {dataset.source} can be used; "
+                f"`cutline data check {recipe.data.path}` names each fault."
+            )
+    return Splits(dataset, train, val, notes)
+
+
+def captioned_images(
+    examples: Sequence[Example],
+    network: Network,
+    vocabulary: Vocabulary,
+    recipe: Recipe,
+    progress: Progress,
+    *,
+    title: str,
+) -> tuple[CaptionedImages, list[str]]:
+    """Pair examples with what the network reads of them; also say which could not be read."""
+    pictures = [example.picture for example in examples]
+    notes: list[str] = []
+    inputs: Inputs
+    if network.encoder.trains:
+        inputs = Pictures(pictures, network.encoder.preprocessing)
+    else:
+        table = cached_features(
+            pictures,
+            folder=cache_folder(recipe.data.cache),
+            key=_encoder_key(network.encoder, recipe),
+            shape=(network.encoder.height * network.encoder.width, network.encoder.feature_size),
+            square=lambda picture: network.encoder.preprocessing.square(picture.open()),
+            encode=lambda squares: _encode(network.encoder, squares),
+            progress=progress(f"features of {title}", len(pictures)),
+        )
+        notes = [f"left out: {reason}" for reason in table.failed.values()]
+        kept = [row for row in range(len(examples)) if row not in table.failed]
+        inputs = _Rows(table.features, kept)
+        examples = [examples[row] for row in kept]
+    images = CaptionedImages(
+        examples,
+        inputs,
+        vocabulary,
+        captions_per_image=recipe.data.captions_per_image,
+        max_words=recipe.data.max_words,
+    )
+    return images, notes
+
+
+class _Rows:
+    """Some rows of a table."""
+
+    def __init__(self, table: NDArray[np.float16], rows: Sequence[int]) -> None:
+        self.table = table
+        self.rows = rows
+
+    def __getitem__(self, row: int, /) -> NDArray[np.float16]:
+        chosen: NDArray[np.float16] = self.table[self.rows[row]]
+        return chosen
+
+
+def _usable(examples: Sequence[Example], notes: list[str]) -> list[Example]:
+    kept = [example for example in examples if example.captions and _there(example.picture)]
+    if left := len(examples) - len(kept):
+        notes.append(
+            f"left out: {left} of {len(examples)} images of {examples[0].split} "
+            "that are missing or have no caption"
+        )
+    return kept
+
+
+def _there(picture: Picture) -> bool:
+    return not isinstance(picture, Photograph) or picture.path.is_file()
+
+
+def _encoder_key(encoder: Encoder, recipe: Recipe) -> dict[str, Any]:
+    weights = hashlib.sha256(serialise(encoder.state_dict())).hexdigest()
+    described = recipe.encoder.model_dump(include={"name", "stage", "options"})
+    return {**described, "weights": weights, "preprocessing": vars(encoder.preprocessing)}
+
+
+@torch.inference_mode()
+def _encode(encoder: Encoder, squares: Bytes) -> NDArray[np.floating[Any]]:
+    device = next(encoder.parameters()).device
+    pixels = torch.from_numpy(squares).permute(0, 3, 1, 2).to(device)
+    grid: NDArray[np.floating[Any]] = encoder.eval()(pixels).grid.numpy(force=True)
+    return grid

@@ -1,0 +1,230 @@
+"""A recipe becomes a model.
+
+OUT/best/                    the model whose greedy captions scored best on validation
+OUT/last/                    the model after the last epoch
+OUT/recipe.yaml              what was trained
+OUT/checkpoint.safetensors   from which `--resume` goes on
+OUT/tensorboard/             curves
+"""
+
+import logging
+import platform
+import time
+import warnings
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lightning as L
+import torch
+import yaml
+from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from cutline import __version__
+from cutline.captioner import Captioner, ModelConfig, Network, build_network, load
+from cutline.config import Recipe
+from cutline.data.batches import EpochShuffle, batches
+from cutline.errors import UsageError
+from cutline.training.callbacks import KeepModels, Speed
+from cutline.training.checkpoints import SafeCheckpointIO
+from cutline.training.data import Progress, Splits, captioned_images, load_splits
+from cutline.training.module import TrainingModule
+from cutline.training.progress import Bar, progress_bar, rich_progress
+from cutline.vocabulary import Vocabulary
+
+__all__ = ["TrainingResult", "train"]
+
+Say = Callable[[str], None]
+
+
+class TrainingResult(NamedTuple):
+    """The best model, where it lies, and the figures after each epoch."""
+
+    captioner: Captioner
+    folder: Path
+    history: list[dict[str, float]]
+
+
+def train(
+    recipe: Recipe,
+    out: Path,
+    *,
+    resume: bool = False,
+    say: Say = print,
+    progress: Progress | None = None,
+) -> TrainingResult:
+    """Train what `recipe` says into the folder `out`.
+
+    Args:
+        recipe: see `cutline.config.Recipe`.
+        out: a folder that does not exist or is empty, unless `resume`.
+        resume: go on from `out/checkpoint.safetensors`; without one, start from the beginning.
+        say: told in a line what was recognised, left out, built.
+        progress: starts a progress bar for the features; by default one is drawn with rich.
+
+    Raises:
+        UsageError: `out` holds something else, or was trained by another recipe.
+    """
+    _quieten()
+    _prepare(out, recipe, resume=resume)
+    torch.manual_seed(recipe.seed)
+    torch.set_float32_matmul_precision("medium" if _medium_is_exact() else "highest")
+    splits = load_splits(recipe)
+    say(splits.dataset.describe())
+    vocabulary = Vocabulary.build(
+        (caption for example in splits.train for caption in example.captions),
+        min_frequency=recipe.data.min_frequency,
+    )
+    network = build_network(recipe.encoder, recipe.decoder, vocabulary_size=len(vocabulary))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network.to(device)
+    loaders, notes = _loaders(splits, network, vocabulary, recipe, progress or rich_progress)
+    for note in [*splits.notes, *notes]:
+        say(note)
+    say(_sizes(network, vocabulary))
+    started = time.perf_counter()
+    save = _saver(network, vocabulary, recipe, splits, started)
+    keep = KeepModels(out, save)
+    module = TrainingModule(
+        network, vocabulary, recipe, {example.image_id: example.captions for example in splits.val}
+    )
+    checkpoint = out / "checkpoint.safetensors"
+    resumable = resume and checkpoint.is_file()
+    if resumable:
+        say(f"going on from {checkpoint}")
+    _trainer(recipe, out, keep).fit(
+        module, *loaders, ckpt_path=checkpoint if resumable else None, weights_only=True
+    )
+    return TrainingResult(load(out / "best"), out / "best", keep.history)
+
+
+def _prepare(out: Path, recipe: Recipe, *, resume: bool) -> None:
+    """Make `out`, or refuse to write over what is there."""
+    kept = out / "recipe.yaml"
+    text = yaml.safe_dump(recipe.model_dump(), sort_keys=False)
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file; give a folder with --out.")
+    if out.is_dir() and any(out.iterdir()):
+        if not resume:
+            raise UsageError(
+                f"{out} is not empty and nothing there is overwritten; add --resume to go on with "
+                "it, or give another folder with --out."
+            )
+        if kept.is_file() and kept.read_text(encoding="utf-8") != text:
+            raise UsageError(
+                f"{out} was trained by another recipe ({kept}); type the same key=value changes, "
+                "or give another folder with --out."
+            )
+    out.mkdir(parents=True, exist_ok=True)
+    kept.write_text(text, encoding="utf-8")
+
+
+def _loaders(
+    splits: Splits, network: Network, vocabulary: Vocabulary, recipe: Recipe, progress: Progress
+) -> tuple[tuple[Any, Any], list[str]]:
+    training = recipe.training
+    train_images, notes = captioned_images(
+        splits.train, network, vocabulary, recipe, progress, title="training images"
+    )
+    val_images, more = captioned_images(
+        splits.val, network, vocabulary, recipe, progress, title="validation images"
+    )
+    order = EpochShuffle(len(train_images), seed=recipe.seed)
+    workers = recipe.data.workers
+    loaders = (
+        batches(train_images, batch_size=training.batch_size, sampler=order, workers=workers),
+        batches(val_images, batch_size=2 * training.batch_size, workers=workers),
+    )
+    return loaders, notes + more
+
+
+def _trainer(recipe: Recipe, out: Path, keep: KeepModels) -> L.Trainer:
+    training = recipe.training
+    callbacks: list[Callback] = [Speed(), progress_bar()]
+    if training.patience:
+        callbacks.append(EarlyStopping("val/cider_greedy", mode="max", patience=training.patience))
+    return L.Trainer(
+        max_epochs=training.epochs,
+        callbacks=[*callbacks, keep],
+        logger=TensorBoardLogger(out, name="tensorboard", version=""),
+        plugins=[SafeCheckpointIO()],
+        precision=training.precision,
+        gradient_clip_val=training.gradient_clip,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=any(isinstance(callback, Bar) for callback in callbacks),
+        num_sanity_val_steps=0,
+        log_every_n_steps=20,
+    )
+
+
+def _saver(
+    network: Network,
+    vocabulary: Vocabulary,
+    recipe: Recipe,
+    splits: Splits,
+    started: float,
+) -> Callable[[Path, dict[str, Any]], None]:
+    """Return what saves the network as it is now into a model folder."""
+    data = f"{splits.dataset.describe()}; trained on {len(splits.train):,} images"
+
+    def save(folder: Path, facts: dict[str, Any]) -> None:
+        encoder = recipe.encoder
+        weights = Path(encoder.weights).name  # the folder is nobody's business
+        config = ModelConfig(
+            cutline_version=__version__,
+            encoder=encoder.model_copy(update={"weights": weights}),
+            decoder=recipe.decoder,
+            vocabulary_size=len(vocabulary),
+            preprocessing=network.encoder.preprocessing,
+            search=recipe.search,
+            provenance={
+                "data": data,
+                "date": datetime.now(UTC).date().isoformat(),
+                "epochs": facts["epochs"],
+                "seed": recipe.seed,
+                "training": recipe.training.model_dump(),
+                "encoder weights": weights,
+                "minutes": round((time.perf_counter() - started) / 60, 1),
+                "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
+                f"torch {torch.__version__}",
+            },
+            scores={k: v for k, v in facts.items() if k.startswith("val/")},
+        )
+        Captioner(config, network, vocabulary).save(folder)
+
+    return save
+
+
+def _sizes(network: Network, vocabulary: Vocabulary) -> str:
+    decoder = sum(p.numel() for p in network.decoder.parameters()) / 1e6
+    encoder = sum(p.numel() for p in network.encoder.parameters()) / 1e6
+    state = "trained" if network.encoder.trains else "frozen"
+    return (
+        f"{len(vocabulary):,} words; encoder {encoder:.1f} million parameters ({state}), "
+        f"decoder {decoder:.1f} million"
+    )
+
+
+def _medium_is_exact() -> bool:
+    """Whether `medium` float32 products keep float32's accuracy on this CPU (oneDNN without AMX).
+
+    It chooses oneDNN, which is up to twice as fast; on CPUs with AMX it would mean bfloat16.
+    """
+    a, b = torch.randn(64, 256), torch.randn(256, 64)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    product = a @ b
+    torch.set_float32_matmul_precision(before)
+    exact = a.double() @ b.double()
+    return bool((product - exact).norm() / exact.norm() < 1e-5)
+
+
+def _quieten() -> None:
+    """Keep Lightning's tips and hints to itself: what a person needs is said by `say`."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    warnings.filterwarnings("ignore", message=".*num_workers.*")

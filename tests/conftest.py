@@ -1,0 +1,15 @@
+"""Fixtures that several test files use."""
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real photographs, weights and reference scores beside the checkout."""
+    if not SHARED.is_dir():
+        pytest.skip("../shared (real photographs, weights, reference scores) is not here")
+    return SHARED

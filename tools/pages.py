@@ -1,0 +1,100 @@
+"""Write the pages that repeat what the code says: docs/commands.md and docs/recipes.md.
+
+    python tools/pages.py           writes them
+    python tools/pages.py --check   exits with 1 when they are not up to date (a test runs this)
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import typer
+from pydantic import BaseModel
+from typer.testing import CliRunner
+
+from cutline.cli import app
+from cutline.config import Recipe, recipe_folder
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+NOTE = "<!-- written by tools/pages.py; do not edit -->"
+
+
+def commands() -> str:
+    """Return every command's help page."""
+    lines = [NOTE, "", "# Commands", ""]
+    lines += [
+        "Exit codes: 0 done; 1 done, but some inputs failed (each is named, the rest is finished); "
+        "2 nothing done, with a sentence that says why.",
+        "",
+    ]
+    for words in _verbs(typer.main.get_command(app), []):
+        page = CliRunner().invoke(app, [*words, "--help"], terminal_width=88, prog_name="cutline")
+        lines += [f"## cutline {' '.join(words)}", "", "```text", page.output.rstrip(), "```", ""]
+    return "\n".join(lines)
+
+
+def recipes() -> str:
+    """Return every field of a recipe, and the shipped recipes."""
+    lines = [NOTE, "", "# Recipes", ""]
+    lines += [
+        "A recipe is a YAML file; `cutline train RECIPE key=value ...` changes it, such as "
+        "`training.epochs=3`. An unknown key is an error that says which one was probably meant.",
+        "",
+        "| key | default | |",
+        "|---|---|---|",
+        *_fields(Recipe, ""),
+        "",
+        "## Shipped recipes",
+        "",
+    ]
+    folder = recipe_folder()
+    for path in sorted(folder.rglob("*.yaml")):
+        name = path.relative_to(folder).with_suffix("")
+        lines += [f"### {name}", "", "```yaml", path.read_text(encoding="utf-8").rstrip(), "```", ""]
+    return "\n".join(lines)
+
+
+def _verbs(command: Any, words: list[str]) -> Iterator[list[str]]:
+    for name, child in getattr(command, "commands", {}).items():
+        if getattr(child, "commands", None):
+            yield from _verbs(child, [*words, name])
+        else:
+            yield [*words, name]
+
+
+def _fields(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        options = [a for a in (field.annotation, *get_args(field.annotation)) if _is_model(a)]
+        if name == "decoder":
+            for option in options:
+                yield from _fields(option, f"{prefix}decoder.")
+            continue
+        if options and name != "trainable":
+            yield from _fields(options[0], f"{prefix}{name}.")
+            continue
+        default = "required" if field.is_required() else f"`{field.get_default(call_default_factory=True)}`"
+        yield f"| `{prefix}{name}` | {default} | {field.description or ''} |"
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def main() -> int:
+    """Write or check the pages."""
+    stale = []
+    for name, text in (("commands.md", commands()), ("recipes.md", recipes())):
+        path = DOCS / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(name)
+            if "--check" not in sys.argv:
+                path.write_text(text, encoding="utf-8")
+    if stale and "--check" in sys.argv:
+        print(f"not up to date: {', '.join(stale)}; run `python tools/pages.py`")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
