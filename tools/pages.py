@@ -1,7 +1,7 @@
 """Write the pages that repeat what the code says: docs/commands.md and docs/recipes.md.
 
-    python tools/pages.py           writes them
-    python tools/pages.py --check   exits with 1 when they are not up to date (a test runs this)
+python tools/pages.py           writes them
+python tools/pages.py --check   exits with 1 when they are not up to date (a test runs this)
 """
 
 import sys
@@ -51,7 +51,14 @@ def recipes() -> str:
     folder = recipe_folder()
     for path in sorted(folder.rglob("*.yaml")):
         name = path.relative_to(folder).with_suffix("")
-        lines += [f"### {name}", "", "```yaml", path.read_text(encoding="utf-8").rstrip(), "```", ""]
+        lines += [
+            f"### {name}",
+            "",
+            "```yaml",
+            path.read_text(encoding="utf-8").rstrip(),
+            "```",
+            "",
+        ]
     return "\n".join(lines)
 
 
@@ -73,7 +80,11 @@ def _fields(model: type[BaseModel], prefix: str) -> Iterator[str]:
         if options and name != "trainable":
             yield from _fields(options[0], f"{prefix}{name}.")
             continue
-        default = "required" if field.is_required() else f"`{field.get_default(call_default_factory=True)}`"
+        default = (
+            "required"
+            if field.is_required()
+            else f"`{field.get_default(call_default_factory=True)}`"
+        )
         yield f"| `{prefix}{name}` | {default} | {field.description or ''} |"
 
 

@@ -4,13 +4,14 @@ Every field is documented where it is declared. An unknown key is an error that 
 probably meant. Nothing here is handed to a layer: builders unpack it into plain arguments.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cutline.errors import UsageError, did_you_mean
 
@@ -33,7 +34,9 @@ __all__ = [
 class Config(BaseModel):
     """Base of all parts of a recipe: unknown keys are errors, values don't change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True
+    )
 
 
 class ScenesConfig(Config):
@@ -84,10 +87,19 @@ class EncoderConfig(Config):
     trainable: Literal["none", "all"] | LastStages = Field(
         "none", description="none, all, or {last_stages: n}"
     )
+    positions: bool = Field(
+        False, description="add a learned vector to each region; for an encoder that is trained"
+    )
     learning_rate: float = Field(1e-4, gt=0, description="of the encoder, when it is trained")
     options: dict[str, Any] = Field(
         default_factory=dict, description="passed on to timm, such as {pad_type: same}"
     )
+
+    @model_validator(mode="after")
+    def _positions_are_trained(self) -> "EncoderConfig":
+        if self.positions and self.trainable == "none":
+            raise ValueError("positions are learned, so trainable must not be none")
+        return self
 
 
 class CommonDecoderConfig(Config):
@@ -201,11 +213,12 @@ def read_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:
     source = Path(path)
     try:
         tree = yaml.safe_load(source.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The recipe {source} cannot be read: {error}.") from None
+    except OSError as error:
+        raise UsageError(f"The recipe {source} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"The recipe {source} is not UTF-8 text; save it as such.") from None
     except yaml.YAMLError as error:
-        where = " ".join(str(error).split())
-        raise UsageError(f"The recipe {source} is not valid YAML: {where}.") from None
+        raise UsageError(f"The recipe {source} is not valid YAML: {_where(error)}.") from None
     if not isinstance(tree, dict):
         raise UsageError(
             f"The recipe {source} has no keys; a recipe has {', '.join(Recipe.model_fields)}."
@@ -220,7 +233,7 @@ def read_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:
 
 def _apply(tree: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
-    if not equals or not key:
+    if not equals or not all(key.split(".")):
         raise UsageError(
             f"'{override}' does not change a recipe; write key=value, such as training.epochs=3."
         )
@@ -238,57 +251,96 @@ def _apply(tree: dict[str, Any], override: str) -> None:
 
 def _number(value: Any) -> Any:
     """YAML 1.1 reads `1e-3` as text; a person means the number."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
+    if isinstance(value, str) and re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+", value):
+        return float(value)
     return value
 
 
+def _where(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    return " ".join(str(error).split())
+
+
 def _explain(error: ValidationError, tree: Mapping[str, Any]) -> str:
-    sentences = []
+    """Say one sentence about each key; of a key and one inside it, about the inner one."""
+    sentences: dict[str, str] = {}
     for fault in error.errors():
-        place = [part for part in fault["loc"] if not _is_tag(part, fault["loc"])]
-        key = ".".join(str(part) for part in place)
-        if fault["type"] == "extra_forbidden":
-            allowed = _fields(Recipe, place[:-1], tree)
-            sentences.append(f"unknown key '{key}'; {did_you_mean(str(place[-1]), allowed)}.")
-        elif fault["type"] == "missing":
-            sentences.append(f"'{key}' is missing; add it, or type {key}=VALUE.")
-        elif fault["type"] == "union_tag_invalid":
-            given = str((tree.get("decoder") or {}).get("name"))
-            allowed = [get_args(m.model_fields["name"].annotation)[0] for m in _decoders()]
-            sentences.append(f"'{key}.name' is '{given}'; {did_you_mean(given, allowed)}.")
-        elif fault["type"] == "union_tag_not_found":
-            sentences.append(f"'{key}.name' is missing; add it, or type {key}.name=soft.")
-        else:
-            sentences.append(f"'{key}' is {fault['input']!r}: {_lower(fault['msg'])}.")
-    return " ".join(dict.fromkeys(sentences))
+        place = _place(fault["loc"])
+        kind = str(fault["type"])
+        if kind.startswith("union_tag"):
+            place, kind = [*place, "name"], "missing" if "not_found" in kind else "literal_error"
+        sentences.setdefault(".".join(place), _sentence(kind, place, fault, tree))
+    return " ".join(
+        sentence
+        for key, sentence in sentences.items()
+        if not any(other.startswith(f"{key}.") for other in sentences)
+    )
 
 
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
+def _sentence(
+    kind: str, place: list[str], fault: Mapping[str, Any], tree: Mapping[str, Any]
+) -> str:
+    key, facts = ".".join(place), fault.get("ctx", {})
+    if kind == "extra_forbidden":
+        allowed = _fields(Recipe, place[:-1], tree)
+        return f"unknown key '{key}'; {did_you_mean(place[-1], allowed)}."
+    if kind == "missing":
+        return f"'{key}' is missing; add it, or type {_example(place, tree)}."
+    value = fault["input"]["name"] if "tag" in facts else fault["input"]
+    given = f"'{key}' is empty" if value is None else f"'{key}' is {value!r}"
+    if kind == "literal_error":
+        allowed = re.findall("'([^']+)'", facts.get("expected_tags") or facts["expected"])
+        allowed += ["{last_stages: n}"] * (key == "encoder.trainable")
+        return f"{given}; {did_you_mean(str(value), allowed)}."
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return f"{given}, but it is a section; type {_example(place, tree)}."
+    limits = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+    for limit in limits.keys() & facts.keys():
+        return f"{given}; give a number {limits[limit]} {facts[limit]}."
+    wanted = [phrase for start, phrase in _WANTED.items() if kind.startswith(start)]
+    return f"{given}; give {wanted[0]}." if wanted else f"{given}: {fault['msg']}."
+
+
+_WANTED = {
+    "int": "a whole number",
+    "float": "a number",
+    "finite": "a finite number",
+    "string": "text, in quotes if YAML takes it for something else",
+}
+
+
+def _example(place: list[str], tree: Mapping[str, Any]) -> str:
+    """Give a word that sets the key at `place`, or the first field of the section there."""
+    key = ".".join(place)
+    if key == "encoder.options":
+        return "encoder.options.NAME=VALUE"
+    fields = ["name"] if key == "decoder" else _fields(Recipe, place, tree)
+    return ".".join([key, *fields[:1]]) + "=VALUE"
 
 
 def _decoders() -> tuple[type[BaseModel], ...]:
     return get_args(get_args(DecoderConfig)[0])
 
 
-def _is_tag(part: int | str, place: tuple[int | str, ...]) -> bool:
-    """Pydantic puts the chosen branch of a union into an error's place; people did not type it."""
-    tags = {get_args(model.model_fields["name"].annotation)[0] for model in _decoders()}
-    inside_union = part in tags and place[0] == "decoder"
-    return inside_union or part == "LastStages" or str(part).startswith("literal[")
+def _place(location: Sequence[int | str]) -> list[str]:
+    """Leave out the branch of a union that Pydantic names in a place; people did not type it."""
+    place = [str(part) for part in location]
+    if place[0] == "decoder":
+        return place[:1] + place[2:]
+    if place[:2] == ["encoder", "trainable"]:
+        return place[:2] + place[3:]
+    return place
 
 
-def _fields(model: type[BaseModel], place: list[int | str], tree: Mapping[str, Any]) -> list[str]:
-    """Names allowed in the section at `place` of a recipe."""
+def _fields(model: type[BaseModel], place: list[str], tree: Mapping[str, Any]) -> list[str]:
+    """Names allowed in the section at `place` of a recipe; none if it is not a section."""
     if not place:
         return list(model.model_fields)
-    field = str(place[0])
-    if field == "decoder":
-        name = (tree.get("decoder") or {}).get("name")
+    field = place[0]
+    if place == ["decoder"]:
+        name = tree["decoder"]["name"]
         match = [m for m in _decoders() if name in get_args(m.model_fields["name"].annotation)]
         return list(match[0].model_fields) if match else []
     annotation = model.model_fields[field].annotation

@@ -23,6 +23,7 @@ class Vocabulary:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
+        tokenizer.encode_special_tokens = True  # a person's `<end>` is the word, not the sign
         found = tuple(tokenizer.id_to_token(number) for number in range(4))
         if found != SPECIAL:
             raise ModelError(
@@ -42,7 +43,10 @@ class Vocabulary:
         )
         tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
         trainer = trainers.WordLevelTrainer(
-            min_frequency=min_frequency, special_tokens=list(SPECIAL), show_progress=False
+            vocab_size=2**31,  # its default would drop words past the first 30,000
+            min_frequency=min_frequency,
+            special_tokens=list(SPECIAL),
+            show_progress=False,
         )
         tokenizer.train_from_iterator(captions, trainer)
         vocabulary = cls(tokenizer)

@@ -31,7 +31,9 @@ def number(letter: str) -> int:
 
 
 def spell(numbers: Sequence[int]) -> str:
-    return "".join("_.?"[n - 1] if 0 < n < 4 else "-" if n == 0 else LETTERS[n - 4] for n in numbers)
+    return "".join(
+        "_.?"[n - 1] if 0 < n < 4 else "-" if n == 0 else LETTERS[n - 4] for n in numbers
+    )
 
 
 def spelled(hypothesis: Hypothesis) -> str:
@@ -64,7 +66,7 @@ def noise(seed: int, letters: int = 3) -> Script:
     def script(image: int, prefix: str) -> np.ndarray:
         scores = np.random.default_rng((seed, image, *map(ord, prefix))).normal(0, 1.5, SIZE)
         scores[[PAD, START, UNK]] += 3
-        scores[4 + letters :] = -60
+        scores[4 + letters :] = -np.inf
         return scores
 
     return script
@@ -155,11 +157,12 @@ def beam_by_hand(
 ) -> list[tuple[str, float]]:
     """Beam search of one image, told as slowly as possible."""
     live, ended = [("", 0.0)], []
-    for length in range(1, max_words + 1):
+    for _ in range(max_words):
         candidates = [
             (word + letter, total + log_softmax(script(image, word))[number(letter)])
             for word, total in live
             for letter in LETTERS + "."
+            if np.isfinite(script(image, word)[number(letter)])
         ]
         candidates.sort(key=lambda entry: -entry[1])
         live = []
@@ -170,4 +173,4 @@ def beam_by_hand(
     ranked = sorted(
         ((word, total / len(word) ** length_penalty) for word, total in ended), key=lambda e: -e[1]
     )
-    return ranked + [(word, total / length**length_penalty) for word, total in live]
+    return ranked + [(word, total / len(word) ** length_penalty) for word, total in live]

@@ -135,9 +135,9 @@ def batches(
 
 def collate(items: Sequence[tuple[Any, list[list[int]], str]]) -> Batch:
     """Put images into one batch, the longest captions first."""
-    items = sorted(items, key=lambda item: -len(item[1][0]))
+    items = sorted(items, key=lambda item: -max(map(len, item[1]), default=0))
     captions = max(len(item[1]) for item in items)
-    longest = len(items[0][1][0])
+    longest = max(map(len, items[0][1]), default=0)
     words = np.zeros((len(items), captions, longest), dtype=np.int64)
     lengths = np.zeros((len(items), captions), dtype=np.int64)
     for b, (_, all_numbers, _) in enumerate(items):

@@ -73,10 +73,11 @@ def cached_features(
     """
     home = folder / "features" / _digest({**key, "pictures": [_identity(p) for p in pictures]})
     table, index, log = home / "features.npy", home / "index.json", home / "progress.json"
-    if index.is_file():
+    if index.is_file() and table.is_file():
         failed = json.loads(index.read_text(encoding="utf-8"))["failed"]
         progress(len(pictures))
         return FeatureTable(np.load(table, mmap_mode="r"), _rows(failed))
+    index.unlink(missing_ok=True)
     home.mkdir(parents=True, exist_ok=True)
     size = (len(pictures), *shape)
     done, failed = 0, {}

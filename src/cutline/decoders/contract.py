@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from cutline.functional import Features
 
-__all__ = ["Decoder", "Location", "Step", "first_rows", "repeat_rows", "take_rows"]
+__all__ = ["Decoder", "Location", "Step", "block_rows", "first_rows", "repeat_rows", "take_rows"]
 
 Rows = TypeVar("Rows", bound=tuple[Any, ...])
 
@@ -89,6 +89,11 @@ def repeat_rows(rows: Rows, times: int) -> Rows:
 def first_rows(rows: Rows, count: int) -> Rows:
     """Keep the first `count` rows, as views."""
     return _map(rows, lambda tensor: tensor[:count])
+
+
+def block_rows(rows: Rows, old: tuple[int, int], new: tuple[int, int]) -> Rows:
+    """Of rows that stand in a block (images, captions), keep the first of both."""
+    return _map(rows, lambda t: t.unflatten(0, old)[: new[0], : new[1]].flatten(0, 1))
 
 
 def _map(rows: Rows, change: Any) -> Rows:

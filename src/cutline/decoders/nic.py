@@ -56,7 +56,6 @@ class Nic(Decoder):
         self.hidden = hidden
         self.W_i = nn.Linear(feature_size, embedding)
         self.embed = nn.Embedding(vocabulary_size, embedding)
-        nn.init.uniform_(self.embed.weight, -0.1, 0.1)
         # LSTM, gates in the order i, f, o, g
         self.Wx = uniform(embedding, 4 * hidden, fan_in=hidden)
         self.Wh = uniform(hidden, 4 * hidden, fan_in=hidden)

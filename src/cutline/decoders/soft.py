@@ -60,7 +60,6 @@ class Soft(Decoder):
         super().__init__()
         self.dropout = dropout
         self.embed = nn.Embedding(vocabulary_size, embedding)
-        nn.init.uniform_(self.embed.weight, -0.1, 0.1)
         self.init_h = nn.Linear(feature_size, hidden)
         self.init_c = nn.Linear(feature_size, hidden)
         # attention
@@ -68,6 +67,7 @@ class Soft(Decoder):
         self.W_h = uniform(hidden, attention, fan_in=hidden)
         self.v = uniform(attention, fan_in=attention)
         self.f_beta = nn.Linear(hidden, feature_size)
+        nn.init.constant_(self.f_beta.bias, 2.0)  # the gate starts open, so that attention is felt
         # LSTM, gates in the order i, f, o, g
         self.Wx = uniform(embedding + feature_size, 4 * hidden, fan_in=hidden)
         self.Wh = uniform(hidden, 4 * hidden, fan_in=hidden)

@@ -49,7 +49,10 @@ class TorchArrays:
 
     def take(self, state: Any, rows: Ints) -> Any:
         """See `Arrays.take`."""
-        return take_rows(state, torch.from_numpy(rows).to(state[0].device))
+        first = state
+        while not isinstance(first, Tensor):
+            first = first[0]
+        return take_rows(state, torch.from_numpy(rows).to(first.device))
 
     def numpy(self, array: Tensor) -> Floats:
         """See `Arrays.numpy`."""

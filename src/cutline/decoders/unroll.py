@@ -3,13 +3,13 @@
 Shapes: `B` images with `K` captions each, `T` words a caption, `M` real words in all, `R` regions.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cutline.decoders.contract import Decoder, Step, first_rows, repeat_rows
+from cutline.decoders.contract import Decoder, Location, Step, block_rows, first_rows, repeat_rows
 from cutline.functional import Features
 
 __all__ = ["Unrolled", "unroll"]
@@ -19,13 +19,15 @@ class Unrolled(NamedTuple):
     """What the steps gave, for the real words only.
 
     `output` (M, O); `places` (M,) says where each stands in the flattened (B, K, T);
-    `attention` (B, K, T, R) and `sentinel` (B, K, T) are zero past a caption's end.
+    `attention` (B, K, T, R) and `sentinel` (B, K, T) are zero past a caption's end, `T` being the
+    length of the longest; `location`, (M,) each, is of the real words.
     """
 
     output: Tensor
     places: Tensor
     attention: Tensor | None
     sentinel: Tensor | None
+    location: Location | None = None
 
 
 def unroll(decoder: Decoder, features: Features, words: Tensor, lengths: Tensor) -> Unrolled:
@@ -48,12 +50,13 @@ def unroll(decoder: Decoder, features: Features, words: Tensor, lengths: Tensor)
     outputs, places = [], []
     attention: list[Tensor] = []
     sentinel: list[Tensor] = []
+    locations: list[Location] = []
     block = (images, captions)
     for t in range(int(lengths.max())):
         active = real[:, :, t]
         now = (_last(active.any(1)), _last(active.any(0)))
         if now != block:
-            state = _shrink(state, block, now)
+            state = block_rows(state, block, now)
             memory = first_rows(memory, now[0])
             block = now
         step = decoder.step(words[: now[0], : now[1], t].reshape(-1), state, memory)
@@ -61,23 +64,20 @@ def unroll(decoder: Decoder, features: Features, words: Tensor, lengths: Tensor)
         active = active[: now[0], : now[1]].reshape(-1)
         outputs.append(step.output[active])
         places.append(_places(now, captions, longest, t, words.device)[active])
+        if step.location is not None:
+            locations.append(Location(*(item[active] for item in step.location)))
         _collect(step, active, now, (images, captions), attention, sentinel)
     return Unrolled(
         torch.cat(outputs),
         torch.cat(places),
         torch.stack(attention, 2) if attention else None,
         torch.stack(sentinel, 2) if sentinel else None,
+        Location(*map(torch.cat, zip(*locations, strict=True))) if locations else None,
     )
 
 
 def _last(flags: Tensor) -> int:
     return int(flags.nonzero().max()) + 1
-
-
-def _shrink(state: Any, old: tuple[int, int], new: tuple[int, int]) -> Any:
-    return type(state)(
-        *(x.view(*old, -1)[: new[0], : new[1]].reshape(new[0] * new[1], -1) for x in state)
-    )
 
 
 def _places(

@@ -3,6 +3,7 @@
 Shapes: `B` images, `S` side in pixels, `R = h * w` regions, `D` feature size.
 """
 
+from contextlib import suppress
 from typing import Any
 
 import timm
@@ -18,17 +19,22 @@ from cutline.preprocessing import Preprocessing
 
 __all__ = ["Encoder", "build_encoder"]
 
+# arguments of timm.create_model that would load weights, pickled ones too
+_NOT_OPTIONS = {"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path"}
+
 
 class Encoder(nn.Module):
     """Turns pictures (B, 3, S, S), bytes in RGB, into `Features`.
 
-    `stage` taps one of the backbone's intermediate stages (negative counts from the end); without
-    it the backbone's final features are used. The pooled feature is the mean of the grid. Frozen
-    parts keep their BatchNorm statistics and take no gradient.
+    `stage` taps one of the backbone's intermediate stages, which is then its last; without it the
+    backbone's final features are used. With `positions` a learned vector is added to each region,
+    so that a small backbone can tell left from right. The pooled feature is the mean of the grid.
+    Frozen parts keep their BatchNorm statistics and take no gradient.
     """
 
     scale: Tensor
     offset: Tensor
+    positions: nn.Parameter | None
 
     def __init__(
         self,
@@ -37,6 +43,7 @@ class Encoder(nn.Module):
         *,
         stage: int | None = None,
         trainable: int | None = 0,
+        positions: bool = False,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -45,8 +52,12 @@ class Encoder(nn.Module):
         scale, offset = preprocessing.scale()
         self.register_buffer("scale", torch.from_numpy(scale).view(3, 1, 1), persistent=False)
         self.register_buffer("offset", torch.from_numpy(offset).view(3, 1, 1), persistent=False)
-        self.frozen = _freeze(backbone, trainable)
+        self.frozen = _freeze(backbone, trainable, stage)
+        self.positions = None
         self.height, self.width, self.feature_size = self._measure()
+        if positions:
+            regions = self.height * self.width
+            self.positions = nn.Parameter(0.3 * torch.randn(regions, self.feature_size))
 
     def forward(self, images: Tensor) -> Features:
         """Encode pictures (B, 3, S, S) of bytes."""
@@ -54,6 +65,8 @@ class Encoder(nn.Module):
             grid = self._grid(images * self.scale + self.offset)
         height, width = grid.shape[-2:]
         grid = grid.flatten(2).transpose(1, 2)
+        if self.positions is not None:
+            grid = grid + self.positions
         return Features(grid, grid.mean(1), height, width)
 
     @property
@@ -105,13 +118,7 @@ def build_encoder(config: EncoderConfig, *, preprocessing: Preprocessing | None 
     """
     if not timm.is_model(config.name):
         raise UsageError(f"timm has no model '{config.name}'; {_similar(config.name)}")
-    options = dict(config.options)
-    if config.size is not None and _takes_size(config.name):
-        options["img_size"] = config.size
-    try:
-        backbone = timm.create_model(config.name, num_classes=0, **options)
-    except TypeError as error:
-        raise UsageError(f"encoder.options {options} do not suit {config.name}: {error}.") from None
+    backbone = _create(config)
     if preprocessing is None:
         preprocessing = _preprocessing(backbone, config)
         if config.weights != "random":
@@ -119,12 +126,35 @@ def build_encoder(config: EncoderConfig, *, preprocessing: Preprocessing | None 
     stage = _check_stage(backbone, config)
     if stage is not None:
         backbone.prune_intermediate_layers([stage])
-    return Encoder(
-        backbone,
-        preprocessing,
-        stage=stage,
-        trainable=_trainable(config),
-    )
+    try:
+        return Encoder(
+            backbone,
+            preprocessing,
+            stage=stage,
+            trainable=_trainable(config),
+            positions=config.positions,
+        )
+    except (AssertionError, AttributeError, RuntimeError) as error:
+        raise UsageError(
+            f"{config.name} gives no grid of features for pictures of {preprocessing.size} pixels "
+            f"({error}); choose another encoder.name or encoder.size."
+        ) from None
+
+
+def _create(config: EncoderConfig) -> Any:
+    if taken := sorted(_NOT_OPTIONS & set(config.options)):
+        raise UsageError(
+            f"encoder.options has '{taken[0]}', which chooses weights; give encoder.weights."
+        )
+    sized = {} if config.size is None else {"img_size": config.size}
+    try:
+        with suppress(TypeError):  # transformers must be told their input size, many take any
+            return timm.create_model(config.name, num_classes=0, **{**sized, **config.options})
+        return timm.create_model(config.name, num_classes=0, **config.options)
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+        options = f" with encoder.options {config.options}" if config.options else ""
+        reason = (str(error) or type(error).__name__).rstrip(".")
+        raise UsageError(f"timm cannot build {config.name}{options}: {reason}.") from None
 
 
 def _preprocessing(backbone: nn.Module, config: EncoderConfig) -> Preprocessing:
@@ -145,11 +175,11 @@ def _trainable(config: EncoderConfig) -> int | None:
     return None if config.trainable == "all" else 0
 
 
-def _freeze(backbone: nn.Module, trainable: int | None) -> list[nn.Module]:
+def _freeze(backbone: nn.Module, trainable: int | None, stage: int | None) -> list[nn.Module]:
     """Freeze all but the last `trainable` stages; return the frozen modules."""
     if trainable is None:
         return []
-    stages = _stages(backbone)
+    stages = _stages(backbone, stage)
     frozen = [module for stage in stages[: max(0, len(stages) - trainable)] for module in stage]
     for module in frozen:
         for parameter in module.parameters(recurse=False):
@@ -157,12 +187,14 @@ def _freeze(backbone: nn.Module, trainable: int | None) -> list[nn.Module]:
     return frozen
 
 
-def _stages(backbone: nn.Module) -> list[list[nn.Module]]:
+def _stages(backbone: nn.Module, last: int | None) -> list[list[nn.Module]]:
     """Divide the backbone's modules into timm's stages, the ones that `encoder.stage` counts.
 
-    What comes before the first stage belongs to it, what comes after the last one to that.
+    Stages past the `last` one are not used. What comes before the first stage belongs to it, what
+    comes after the last one to that.
     """
     ends = [info["module"] for info in getattr(backbone, "feature_info", [])] or [""]
+    ends = ends if last is None else ends[: last + 1]
     stages: list[list[nn.Module]] = [[] for _ in ends]
     current, entered = 0, False
     for name, module in backbone.named_modules():
@@ -180,13 +212,9 @@ def _channels_last(backbone: nn.Module) -> bool:
     return getattr(backbone, "output_fmt", "NCHW") == "NHWC"
 
 
-def _takes_size(name: str) -> bool:
-    """Vision transformers must be told their input size; convolutions take any."""
-    return any(kind in name for kind in ("vit", "deit", "eva", "beit", "swin"))
-
-
 def _similar(name: str) -> str:
-    return f"{did_you_mean(name, timm.list_models()).split(' Allowed')[0]} See timm.list_models()."
+    hint = did_you_mean(name, timm.list_models()).partition("Allowed")[0]
+    return f"{hint}See timm.list_models()." if hint else "see timm.list_models()."
 
 
 def _check_stage(backbone: Any, config: EncoderConfig) -> int | None:
@@ -198,4 +226,4 @@ def _check_stage(backbone: Any, config: EncoderConfig) -> int | None:
             f"encoder.stage is {config.stage}, but {config.name} has {stages} stages: "
             f"give 0 to {stages - 1}, or leave it out for the final features."
         )
-    return config.stage
+    return config.stage % stages  # from the front: the backbone is about to be cut behind it

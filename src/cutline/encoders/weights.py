@@ -1,6 +1,7 @@
 """Pretrained weights of a backbone: a local file, or timm's download. Nothing pickled is read."""
 
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from safetensors import SafetensorError
@@ -26,9 +27,10 @@ def load_weights(backbone: nn.Module, config: EncoderConfig) -> None:
     try:
         backbone.load_state_dict(kept, strict=True)
     except RuntimeError as error:
-        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        first = str(error).splitlines()[1] if "\n" in str(error) else str(error)
+        reason = shorten(first.rstrip("."), 160, placeholder=" ...")
         raise UsageError(
-            f"{config.weights} does not fit {config.name}: {first} "
+            f"{config.weights} does not fit {config.name}: {reason}. "
             "Give the weights of this very model, or change encoder.name."
         ) from None
 

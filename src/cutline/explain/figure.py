@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from cutline.errors import MissingDependencyError
-from cutline.explain.explainable import Explainable, Word, looks, share, words
+from cutline.explain.explainable import Explainable, looks, share, words
 from cutline.explain.output import check_free, written
 from cutline.explain.overlay import resized, spotlight, spread
 
@@ -33,7 +33,8 @@ _TITLE = 0.3
 _BAR = 0.26  # under a panel, where there is a sentinel
 _MEMORY_LABEL = 0.95
 _LINE = 0.3  # of the heading
-_FOOT = 0.4
+_FOOT = 0.3
+_SMALLEST = 6.5  # points; a longer word is cut
 _NARROWEST = 1.3  # a panel has room for its word
 _LETTERS_PER_INCH = 9.0  # in the heading
 
@@ -92,14 +93,14 @@ def draw_figure(image: Image.Image, caption: Explainable) -> "Figure":
     figure = _empty_figure(layout)
     _heading(figure, layout)
     _panel(figure, layout, 0, picture)
-    _titles(figure, layout, 0, "the picture", f"confidence {share(caption.confidence)}")
+    _titles(figure, layout, 0, "the picture", "")
     for index, (word, look) in enumerate(zip(words(caption), attention, strict=True), start=1):
         light = spread(look, caption.area, picture.size)
         _panel(figure, layout, index, spotlight(picture, light))
         _titles(figure, layout, index, word.text, word.percent)
         if word.beta is not None:
             _memory(figure, layout, index, word.beta)
-    _footer(figure, layout)
+    _footer(figure, layout, caption)
     return figure
 
 
@@ -140,7 +141,10 @@ def _titles(figure: "Figure", layout: Layout, index: int, left: str, right: str)
     room = width - _width(figure, number) - 0.08
     weight = "bold" if index else "normal"
     title = _write(figure, layout, (x, y + height + 0.07), left, size=11, weight=weight)
-    title.set_fontsize(max(5.0, min(11.0, 11.0 * room / max(_width(figure, title), 1e-6))))
+    fitting = 11.0 * room / max(_width(figure, title), 1e-6)
+    title.set_fontsize(min(11.0, max(_SMALLEST, fitting)))
+    if fitting < _SMALLEST:
+        title.set_text(left[: int(len(left) * fitting / _SMALLEST) - 1] + "…")
 
 
 def _memory(figure: "Figure", layout: Layout, index: int, beta: float) -> None:
@@ -163,11 +167,12 @@ def _heading(figure: "Figure", layout: Layout) -> None:
         _write(figure, layout, (_MARGIN, top - number * _LINE + 0.14), line, size=15)
 
 
-def _footer(figure: "Figure", layout: Layout) -> None:
+def _footer(figure: "Figure", layout: Layout, caption: Explainable) -> None:
     across = layout.size[0] - 2 * _MARGIN
-    text = _HOW_TO_READ + (_MEMORY if layout.below else "")
+    sure = f"Confidence {share(caption.confidence)}, the geometric mean of the words' percents. "
+    text = (sure if caption.words else "") + _HOW_TO_READ + (_MEMORY if layout.below else "")
     note = "\n".join(wrap(text, width=int(across * 2.1 * _LETTERS_PER_INCH)))
-    label = _write(figure, layout, (_MARGIN, _MARGIN + _FOOT - 0.1), note, size=7.5, color=_SOFT)
+    label = _write(figure, layout, (_MARGIN, _MARGIN + _FOOT), note, size=7.5, color=_SOFT)
     label.set_verticalalignment("top")
 
 

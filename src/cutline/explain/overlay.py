@@ -38,7 +38,7 @@ def spread(attention: Array, area: Area, size: tuple[int, int]) -> Array:
     grid = np.maximum(attention, 0.0)
     rows = _weights(height, grid.shape[0], top, bottom)
     columns = _weights(width, grid.shape[1], left, right)
-    light: Array = rows @ grid @ columns.T
+    light = _mix(rows, grid, columns)
     peak = max(light.max(), _at_the_cells(grid).max())
     return light / peak if peak > 0 else light
 
@@ -46,7 +46,12 @@ def spread(attention: Array, area: Area, size: tuple[int, int]) -> Array:
 def _at_the_cells(grid: Array) -> Array:
     """Return the upsampled attention at the middles of its own cells, (h, w)."""
     rows, columns = (_weights(cells, cells, 0.0, 1.0) for cells in grid.shape)
-    light: Array = rows @ grid @ columns.T
+    return _mix(rows, grid, columns)
+
+
+def _mix(rows: Array, grid: Array, columns: Array) -> Array:
+    """Return rows @ grid @ columns.T. So small a product is slowed by the threads of `@`."""
+    light: Array = np.einsum("yj,xj->yx", np.einsum("yi,ij->yj", rows, grid), columns)
     return light
 
 
@@ -61,7 +66,8 @@ def _weights(pixels: int, cells: int, start: float, end: float) -> Array:
     inside = (place >= 0) & (place <= cells)
     weights[~inside] = 0.0
     total = weights.sum(axis=1, keepdims=True)
-    return np.divide(weights, total, out=weights, where=total > 0)
+    shares: Array = np.divide(weights, total, out=weights, where=total > 0)
+    return shares
 
 
 def outline(light: Array) -> Array:
@@ -75,7 +81,7 @@ def outline(light: Array) -> Array:
         for axis in (0, 1)
     )
     distance = np.abs(light - 0.5) / np.maximum(np.hypot(down, across), 1e-4)
-    half = max(0.75, max(light.shape) / 400)
+    half = max(0.75, max(light.shape) / 800)
     ink: Array = np.clip(half + 0.5 - distance, 0.0, 1.0)
     return ink
 

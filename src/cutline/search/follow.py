@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cutline.errors import UsageError
 from cutline.search.arrays import NUMPY, Arrays, Floats, Ints, Scored, Step
 from cutline.search.trail import Hypothesis, Trail
 from cutline.search.words import Words
@@ -64,6 +65,7 @@ def sample(
     the fewest best words that hold this share of the probability (Holtzman et al. 2020, arXiv
     1904.09751, section 3.1). The log-probabilities reported are the model's own, before any of it.
     """
+    _check(temperature, top_k, top_p)
     generator = np.random.default_rng(seed)
 
     def draw(scored: Scored) -> tuple[Ints, Floats]:
@@ -112,6 +114,18 @@ def _follow(
     ]
 
 
+def _check(temperature: float, top_k: int | None, top_p: float | None) -> None:
+    if not temperature > 0:
+        raise UsageError(
+            f"temperature is {temperature}; give a number above 0, or search greedily for the "
+            "most probable words."
+        )
+    if top_k is not None and top_k < 1:
+        raise UsageError(f"top_k is {top_k}; give 1 or more, or leave it out for all words.")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise UsageError(f"top_p is {top_p}; give a share above 0 and at most 1.")
+
+
 def _draw(
     log_probs: Floats,
     generator: np.random.Generator,
@@ -121,8 +135,9 @@ def _draw(
 ) -> Ints:
     """Draw one word of each row (N, V) by inverting its cumulative distribution, best first."""
     order = np.argsort(-log_probs, axis=1, kind="stable")
-    scores = np.take_along_axis(log_probs, order, 1).astype(np.float64) / temperature
-    probs = np.exp(scores - scores[:, :1])
+    scores = np.take_along_axis(log_probs, order, 1).astype(np.float64)
+    with np.errstate(over="ignore"):  # the best word's is 0, so the rest may fall without end
+        probs = np.exp((scores - scores[:, :1]) / temperature)
     if top_k is not None:
         probs[:, top_k:] = 0
     probs /= probs.sum(1, keepdims=True)

@@ -36,8 +36,11 @@ class SafeCheckpointIO(CheckpointIO):
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        save_file(tensors, draft, metadata={"tree": tree})
-        draft.replace(target)
+        try:
+            save_file(tensors, draft, metadata={"tree": tree})
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
 
     def load_checkpoint(
         self,

@@ -69,8 +69,8 @@ def train(
     """
     _quieten()
     _prepare(out, recipe, resume=resume)
-    torch.manual_seed(recipe.seed)
     torch.set_float32_matmul_precision("medium" if _medium_is_exact() else "highest")
+    torch.manual_seed(recipe.seed)
     splits = load_splits(recipe)
     say(splits.dataset.describe())
     vocabulary = Vocabulary.build(

@@ -122,12 +122,12 @@ def _things(dice: Dice) -> tuple[Thing, ...]:
     """Draw one to three things, each of which stays recognisable."""
     things: list[Thing] = []
     lost: list[float] = []
-    for _ in range(dice.weighted((1, 2, 3), (0.25, 0.67, 1.0))):
+    for _ in range(dice.weighted((1, 2, 3), (0.3, 0.75, 1.0))):
         shape, colour, size = dice.choice(SHAPES), dice.choice(COLOURS), dice.choice(SIZES)
         # Now and then a thing is like the one before it, so that there are two of a kind.
-        if things and dice.chance(0.3):
+        if things and dice.chance(0.2):
             shape = things[-1].shape
-        if things and dice.chance(0.3):
+        if things and dice.chance(0.2):
             colour = things[-1].colour
         radius = dice.uniform(*_RADII[size])
         tilt, shade = dice.uniform(-12, 12), dice.uniform(-1, 1)
@@ -162,7 +162,7 @@ def _lost(distance: float) -> float:
 def _background(dice: Dice) -> Background:
     return Background(
         kind=dice.choice(BACKGROUNDS),
-        tone=(dice.uniform(0, 1), dice.uniform(0.06, 0.24), dice.uniform(0.50, 0.72)),
+        tone=(dice.uniform(0, 1), dice.uniform(0.06, 0.24), dice.uniform(0.47, 0.66)),
         contrast=dice.uniform(0.06, 0.12) * dice.choice((-1, 1)),
         angle=dice.uniform(0, pi),
         period=dice.uniform(0.12, 0.3),

@@ -55,10 +55,10 @@ def _listing(scene: Scene, dice: Dice) -> str | None:
     """List the things: "a large red circle and a star", "there are two green stars"."""
     opening = dice.choice(("", "", "there", "a picture of "))
     shown = sorted(scene.things, key=lambda thing: thing.x)
-    if len(shown) == 3 and dice.chance(0.4):
+    if len(shown) == 3 and dice.chance(0.6):
         shown.remove(dice.choice(shown))
     # One manner for the whole list: "a red star and a star" would sound like two red stars.
-    size, colour = dice.chance(0.4), dice.chance(0.85)
+    size, colour = dice.chance(0.3), dice.chance(0.85)
     groups: dict[Description, int] = {}
     for thing in shown:
         description = Description(

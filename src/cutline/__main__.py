@@ -1,0 +1,5 @@
+"""`python -m cutline` is the command line."""
+
+from cutline.cli import main
+
+main()

@@ -1,0 +1,140 @@
+"""A caption as it was said: a frame per word, where the captioner looked and the words so far.
+
+Shapes: `T` words, `H x W` the picture in a frame. Lengths are in pixels.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image, ImageDraw, ImageFont
+
+from cutline.errors import MissingDependencyError
+from cutline.explain.explainable import Explainable, Word, looks, words
+from cutline.explain.output import check_free, written
+from cutline.explain.overlay import resized, spotlight, spread
+
+__all__ = ["draw_frames", "explain_gif"]
+
+_SIDE = 400  # the longer side of the picture
+_NARROWEST = 260  # of a frame, so that the words beside a tall picture have room
+_WIDEST = 456  # a longer word is cut at the edge
+_PAD = 12
+_SIZE, _LINE, _SPACE = 17, 30, 8
+_SECONDS = 0.7
+_COLOURS = 128  # of a frame's palette
+
+_PAPER, _INK, _PALE, _NOTE = (250, 248, 244), (28, 27, 26), (168, 162, 154), (110, 105, 98)
+_MARK = (255, 214, 102)
+
+
+class Place(NamedTuple):
+    """Where a word stands, from the upper left corner of a frame."""
+
+    x: float
+    y: int
+    width: float
+
+
+class Fonts(NamedTuple):
+    """The type of the caption and of the line below it."""
+
+    caption: ImageFont.FreeTypeFont
+    note: ImageFont.FreeTypeFont
+
+
+def explain_gif(
+    image: Image.Image, caption: Explainable, path: str | Path, *, overwrite: bool = False
+) -> None:
+    """Write a GIF that loops: the picture with its caption, then 0.7 seconds for each word."""
+    check_free(path, overwrite=overwrite)
+    frames = [_palette(frame) for frame in draw_frames(image, caption)]
+    beat = int(1000 * _SECONDS)
+    with written(path, overwrite=overwrite) as draft:
+        frames[0].save(
+            draft,
+            format="GIF",
+            save_all=True,
+            append_images=frames[1:],
+            duration=[2 * beat, *[beat] * (len(frames) - 1)],
+            loop=0,
+            disposal=1,
+        )
+
+
+def draw_frames(image: Image.Image, caption: Explainable) -> list[Image.Image]:
+    """Return T + 1 frames in RGB, at most 480 wide: the picture itself, then a frame per word."""
+    attention = looks(caption)
+    fonts = _fonts()
+    said = words(caption)
+    picture = resized(image, _SIDE)
+    widest = max((round(fonts.caption.getlength(word.text)) for word in said), default=0)
+    width = min(max(picture.width, _NARROWEST, widest), _WIDEST) + 2 * _PAD
+    places = _places(said, fonts.caption, width)
+    frames = [_frame(picture, said, places, fonts, now=None, width=width)]
+    for now, look in enumerate(attention):
+        lit = spotlight(picture, spread(look, caption.area, picture.size))
+        frames.append(_frame(lit, said, places, fonts, now=now, width=width))
+    return frames
+
+
+def _places(said: Sequence[Word], font: ImageFont.FreeTypeFont, width: int) -> list[Place]:
+    """Break the caption into lines; a word wider than a line has one to itself."""
+    places: list[Place] = []
+    x, y = float(_PAD), _PAD
+    for word in said:
+        wide = font.getlength(word.text)
+        if x > _PAD and x + wide > width - _PAD:
+            x, y = float(_PAD), y + _LINE
+        places.append(Place(x, y, wide))
+        x += wide + _SPACE
+    return places
+
+
+def _frame(
+    picture: Image.Image,
+    said: Sequence[Word],
+    places: Sequence[Place],
+    fonts: Fonts,
+    *,
+    now: int | None,
+    width: int,
+) -> Image.Image:
+    """Draw one frame; `now` is the word being said, None before the first."""
+    top = picture.height + _PAD
+    height = top + _PAD + (places[-1].y if places else 0) + 2 * _LINE
+    frame = Image.new("RGB", (width, height), _PAPER)
+    frame.paste(picture, ((width - picture.width) // 2, _PAD))
+    draw = ImageDraw.Draw(frame)
+    for index, (word, place) in enumerate(zip(said, places, strict=True)):
+        x, y = place.x, top + place.y
+        if index == now:
+            box = (x - 5, y - 4, x + place.width + 5, y + _SIZE + 6)
+            draw.rounded_rectangle(box, radius=5, fill=_MARK)
+        ink = _INK if now is None or index <= now else _PALE
+        draw.text((x, y), word.text, font=fonts.caption, fill=ink)
+    draw.text((_PAD, height - _LINE), _note(said, now), font=fonts.note, fill=_NOTE)
+    return frame
+
+
+def _note(said: Sequence[Word], now: int | None) -> str:
+    if not said:
+        return "(no words)"
+    if now is None:
+        return "where it looked, word by word"
+    word = said[now]
+    return f"probability {word.percent}" + (f"   memory {word.memory}" if word.memory else "")
+
+
+def _palette(frame: Image.Image) -> Image.Image:
+    return frame.quantize(_COLOURS, method=Image.Quantize.MEDIANCUT)
+
+
+def _fonts() -> Fonts:
+    """Return matplotlib's own typeface: it is there wherever pictures of attention are drawn."""
+    try:
+        from matplotlib import get_data_path
+    except ModuleNotFoundError:
+        raise MissingDependencyError("A picture of attention", extra="explain") from None
+    file = Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+    return Fonts(ImageFont.truetype(file, _SIZE), ImageFont.truetype(file, 13))

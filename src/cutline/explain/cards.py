@@ -1,0 +1,168 @@
+"""One picture with its caption as HTML; a page has one card, a report many.
+
+Shapes: `T` words, `h x w` the attention grid, `H x W` the picture.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from cutline.explain.document import data_uri, escape, fill
+from cutline.explain.explainable import Array, Explainable, Word, looks, words
+from cutline.explain.overlay import LINE, outline, resized, spread
+
+__all__ = ["Look", "ReportEntry", "card"]
+
+_VEIL = 96  # the longer side of a veil; it is smooth, and the browser enlarges it
+_LEVELS = 32  # of a veil's grey: more cannot be told apart, and fewer bytes are needed
+_INKS = 4  # of the line's edge
+_PLAY = '<button class="play" type="button">▶ Play</button>'
+
+
+@dataclass(frozen=True, slots=True)
+class ReportEntry:
+    """A picture, what a captioner says of it, and what else there is to know.
+
+    Attributes:
+        image: the picture.
+        caption: what the captioner says; it need not attend.
+        references: what people wrote.
+        badge: a short verdict with its reason, such as "true" or "false: the circle is blue".
+        good: whether the badge is good news; None for neither.
+    """
+
+    image: Image.Image
+    caption: Explainable
+    references: Sequence[str] = ()
+    badge: str | None = None
+    good: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How large things are (longer sides, in pixels), and whether the grid of words is folded."""
+
+    photo: int
+    line: int
+    thumbnail: int
+    folded: bool
+
+
+def card(entry: ReportEntry, look: Look) -> str:
+    """Return the HTML of one entry."""
+    caption = entry.caption
+    attends = caption.attention is not None
+    photo = resized(entry.image, look.photo)
+    said = words(caption)
+    return fill(
+        "card.html",
+        variables=_variables(entry, look, photo) if attends else _ratio(photo),
+        photo=data_uri(photo, "jpeg"),
+        width=str(photo.width),
+        height=str(photo.height),
+        alt=escape(f"The picture, captioned: {caption.text}" if said else "The picture"),
+        veils="".join(map(_veil, range(len(said)))) if attends else "",
+        badge=_badge(entry),
+        words="".join(map(_word, said)) or '<span class="empty">(no words)</span>',
+        resting="" if attends else "This captioner does not attend.",
+        play=_PLAY if attends and said else "",
+        panels=_panels(said, folded=look.folded) if attends and said else "",
+        references=_references(entry.references),
+    )
+
+
+# --- pictures ------------------------------------------------------------------------------------
+
+
+def _variables(entry: ReportEntry, look: Look, photo: Image.Image) -> str:
+    """Return the card's pictures as CSS variables: each is written once and shown twice."""
+    thumbnail = data_uri(resized(photo, look.thumbnail), "jpeg")
+    parts = [_ratio(photo), f"--photo:url({thumbnail})"]
+    area = entry.caption.area
+    for index, attention in enumerate(looks(entry.caption)):
+        veil = _veil_png(spread(attention, area, _within(photo, _VEIL)))
+        line = _line_png(spread(attention, area, _within(photo, look.line)))
+        parts += [f"--look-{index}:url({veil})", f"--line-{index}:url({line})"]
+    return ";".join(parts)
+
+
+def _ratio(photo: Image.Image) -> str:
+    return f"--ratio:{photo.width / photo.height:.4f}"
+
+
+def _within(photo: Image.Image, side: int) -> tuple[int, int]:
+    scale = side / max(photo.size)
+    return max(1, round(photo.width * scale)), max(1, round(photo.height * scale))
+
+
+def _veil_png(light: Array) -> str:
+    """Return a mask: opaque where `light` (H, W) is 0, clear where it is 1."""
+    alpha = np.rint((1 - light) * (_LEVELS - 1)) * (255 / (_LEVELS - 1))
+    shades = np.stack([np.zeros_like(alpha), alpha], axis=-1)
+    return data_uri(Image.fromarray(np.rint(shades).astype(np.uint8)), "png")
+
+
+def _line_png(light: Array) -> str:
+    """Return the line at half of `light` (H, W), on nothing."""
+    inks = np.rint(outline(light) * (_INKS - 1)).astype(np.uint8)
+    image = Image.fromarray(inks)
+    image.putpalette(LINE * _INKS)
+    image.info["transparency"] = bytes(round(255 * ink / (_INKS - 1)) for ink in range(_INKS))
+    return data_uri(image, "png")
+
+
+# --- words ---------------------------------------------------------------------------------------
+
+
+def _veil(index: int) -> str:
+    return (
+        f'<span class="veil" style="--look:var(--look-{index});--line:var(--line-{index})"></span>'
+    )
+
+
+def _word(word: Word) -> str:
+    text, note = escape(word.text), escape(_note(word))
+    return (
+        f'<button class="word" type="button" style="--p:{100 * word.probability:.1f}%"'
+        f' aria-label="{note}" data-note="{note}">'
+        f"<b>{text}</b><i></i><small>{escape(word.percent)}</small></button>"
+    )
+
+
+def _note(word: Word) -> str:
+    memory = f", memory {word.memory}" if word.memory else ""
+    return f"{word.text}: probability {word.percent}{memory}"
+
+
+def _panels(said: Sequence[Word], *, folded: bool) -> str:
+    panels = f'<div class="panels">{"".join(map(_panel, range(len(said)), said))}</div>'
+    return f"<details><summary>All words</summary>{panels}</details>" if folded else panels
+
+
+def _panel(index: int, word: Word) -> str:
+    where = escape(f"Where it looked for “{word.text}”")
+    return (
+        f'<figure><div class="panel" role="img" aria-label="{where}">{_veil(index)}</div>'
+        f"<figcaption><b>{escape(word.text)}</b><span>{escape(word.percent)}</span></figcaption>"
+        "</figure>"
+    )
+
+
+# --- around them ---------------------------------------------------------------------------------
+
+
+def _badge(entry: ReportEntry) -> str:
+    if entry.badge is None:
+        return ""
+    kind, sign = {True: ("good", "✓ "), False: ("bad", "✗ "), None: ("plain", "")}[entry.good]
+    sign = f'<span aria-hidden="true">{sign}</span>' if sign else ""
+    return f'<p class="badge {kind}">{sign}{escape(entry.badge)}</p>'
+
+
+def _references(references: Sequence[str]) -> str:
+    if not references:
+        return ""
+    lines = "".join(f"<li>{escape(line)}</li>" for line in references)
+    return f'<ul class="references"><li>References</li>{lines}</ul>'

@@ -1,0 +1,272 @@
+"""The command line as a person meets it: files in, files out, sentences, exit codes."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from cutline.config import read_recipe
+from cutline.data.scenes import ScenePicture
+from cutline.training import train
+from tiny import write_recipe
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    train(read_recipe(write_recipe(folder), ["training.epochs=1"]), folder / "out", say=lambda _: 0)
+    return folder / "out" / "best"
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "photo 1.png"
+    ScenePicture(5, 128).open().save(path)
+    return path
+
+
+def cutline(*words, cwd=None, text=None):
+    """Run the command line in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cutline", *map(str, words)],
+        capture_output=True,
+        text=True,
+        input=text,
+        cwd=cwd,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUTLINE_MODEL": ""},
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def test_help_loads_nothing_heavy():
+    code = "import sys, cutline.cli; print({'torch', 'timm', 'numpy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.slow
+def test_help_answers_in_half_a_second():
+    cutline("--help")
+    start = time.perf_counter()
+    assert cutline("--help").returncode == 0
+    assert time.perf_counter() - start < 0.5
+
+
+def test_json_is_an_object_a_line(model, photo):
+    done = cutline("caption", photo, "--model", model, "--format", "json")
+    assert done.returncode == 0
+    row = json.loads(done.stdout)
+    assert list(row) == ["image", "caption", "words", "log_probs", "confidence", "model"]
+    assert row["image"] == str(photo)
+    assert len(row["words"]) == len(row["log_probs"])
+    assert 0 <= row["confidence"] <= 1
+
+
+def broken_files(folder: Path) -> list[Path]:
+    """Everything that people pass by mistake."""
+    (folder / "text.jpg").write_text("this is no picture")
+    (folder / "empty.png").write_bytes(b"")
+    Image.new("RGB", (300, 200), "red").save(folder / "whole.jpg")
+    data = (folder / "whole.jpg").read_bytes()
+    (folder / "cut.jpg").write_bytes(data[: len(data) // 2])
+    (folder / "none").mkdir()
+    return [folder / name for name in ("text.jpg", "empty.png", "cut.jpg", "missing.jpg", "none")]
+
+
+def test_bad_pictures_are_named_and_the_good_ones_captioned(model, photo, tmp_path):
+    bad = broken_files(tmp_path)
+    Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
+    done = cutline(
+        "caption",
+        *bad[:2],
+        photo,
+        *bad[2:],
+        tmp_path / "dot.png",
+        "--model",
+        model,
+        "--format",
+        "json",
+    )
+    assert done.returncode == 1
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["image"] for row in rows] == [str(photo), str(tmp_path / "dot.png")]
+    sentences = done.stderr.strip().splitlines()
+    for path in bad:
+        assert sum(path.name in line for line in sentences) == 1, path
+
+
+def test_nothing_but_bad_pictures_is_nothing_done(model, tmp_path):
+    for path in broken_files(tmp_path):
+        done = cutline("caption", path, "--model", model)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert path.name in done.stderr
+
+
+def test_formats_hold_the_same_captions(model, photo, tmp_path):
+    second = tmp_path / "COCO_val2014_000000000042.png"
+    ScenePicture(6, 64).open().save(second)
+
+    def run(form):
+        return cutline("caption", photo, second, "--model", model, "--format", form).stdout
+
+    rows = [json.loads(line) for line in run("jsonl").splitlines()]
+    texts = [row["caption"] for row in rows]
+    assert [line.split("\t") for line in run("text").splitlines()] == [
+        [str(photo), texts[0]],
+        [str(second), texts[1]],
+    ]
+    assert [row["caption"] for row in csv.DictReader(run("csv").splitlines())] == texts
+    coco = json.loads(run("coco"))
+    assert coco[1] == {"image_id": 42, "caption": texts[1]}
+
+
+@pytest.mark.parametrize("form", ["text", "json", "csv", "coco"])
+def test_a_file_is_not_overwritten_but_gone_on_with(model, tmp_path, form):
+    for seed in range(3):
+        ScenePicture(seed, 64).open().save(tmp_path / f"s{seed}.png")
+    out = tmp_path / "out"
+    words = ["--model", model, "--format", form, "--out", out]
+    assert cutline("caption", tmp_path / "s0.png", *words).returncode == 0
+    refused = cutline("caption", tmp_path / "s1.png", *words)
+    assert refused.returncode == 2
+    assert "--resume" in refused.stderr
+    resumed = cutline("caption", tmp_path, *words, "--resume")
+    assert resumed.returncode == 0
+    assert "1 of 3" in resumed.stderr
+    assert cutline("caption", tmp_path, *words, "--resume").returncode == 0
+    text = out.read_text()
+    if form == "coco":
+        assert [entry["image_id"] for entry in json.loads(text)] == [0, 1, 2]
+    else:
+        assert sum(f"s{n}.png" in text for n in range(3)) == 3
+        assert len(text.splitlines()) == 3 + (form == "csv")
+
+
+def test_sidecars_stand_beside_the_pictures_and_are_not_overwritten(model, photo):
+    words = ["caption", photo, "--model", model, "--sidecar", "txt,json"]
+    assert cutline(*words).returncode == 0
+    kept = photo.with_suffix(".txt").read_text()
+    assert json.loads(photo.with_suffix(".json").read_text())["caption"] == kept.strip()
+    photo.with_suffix(".txt").write_text("mine")
+    again = cutline(*words)
+    assert again.returncode == 1
+    assert "not overwritten" in again.stderr
+    assert photo.with_suffix(".txt").read_text() == "mine"
+    assert cutline(*words, "--resume").returncode == 0
+    assert cutline(*words, "--force").returncode == 0
+    assert photo.with_suffix(".txt").read_text() == kept
+
+
+def test_an_unknown_sidecar_is_refused(model, photo):
+    done = cutline("caption", photo, "--model", model, "--sidecar", "tx")
+    assert done.returncode == 2
+    assert "did you mean 'txt'" in done.stderr
+
+
+def test_a_list_comes_from_standard_input(model, photo):
+    done = cutline("caption", "-", "--model", model, "--format", "json", text=f"{photo}\n\n")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["image"] == str(photo)
+
+
+def test_no_model_named_is_told_how_to_name_one(photo):
+    done = cutline("caption", photo)
+    assert done.returncode == 2
+    assert "--model" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"123"), "cut off"),
+        (lambda folder: _cut(folder / "model.safetensors"), "cut off"),
+        (lambda folder: (folder / "tokenizer.json").unlink(), "missing"),
+        (lambda folder: _cut(folder / "tokenizer.json"), "tokenizer"),
+        (lambda folder: _change(folder / "config.json", format=99), "format 99"),
+        (lambda folder: _change(folder / "config.json", vocabulary_size=7), "words"),
+        (lambda folder: _cut(folder / "config.json"), "cannot be read"),
+    ],
+)
+def test_a_damaged_model_is_refused_in_a_sentence(model, photo, tmp_path, harm, words):
+    import shutil
+
+    copy = tmp_path / "model"
+    shutil.copytree(model, copy)
+    harm(copy)
+    done = cutline("caption", photo, "--model", copy)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def _cut(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+
+
+def _change(path: Path, **facts) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **facts}))
+
+
+def test_a_recipe_with_a_typo_says_what_was_meant(tmp_path):
+    recipe = write_recipe(tmp_path)
+    done = cutline("train", recipe, "training.epoch=3", "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "did you mean 'epochs'" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_evaluate_writes_figures_signature_and_what_was_skipped(model, tmp_path):
+    out = tmp_path / "scores.json"
+    words = ["evaluate", model, "--data", "scenes", "--images", 6, "--json", out]
+    assert cutline(*words).returncode == 0
+    result = json.loads(out.read_text())
+    assert set(result) >= {"corpus", "per_image", "signature", "skipped"}
+    assert {"BLEU-4", "CIDEr", "truth"} <= set(result["corpus"])
+    assert len(result["per_image"]) == 6
+    assert cutline(*words).returncode == 2
+
+
+@pytest.mark.parametrize("suffix", [".png", ".gif", ".html"])
+def test_explain_writes_a_picture_and_never_over_another(model, photo, tmp_path, suffix):
+    target = tmp_path / f"look{suffix}"
+    done = cutline("explain", photo, "--model", model, "--out", target)
+    assert done.returncode == 0, done.stderr
+    assert target.stat().st_size > 1000
+    assert cutline("explain", photo, "--model", model, "--out", target).returncode == 2
+
+
+def test_explain_of_a_text_file_is_refused(model, tmp_path):
+    (tmp_path / "a.jpg").write_text("no")
+    done = cutline("explain", tmp_path / "a.jpg", "--model", model)
+    assert done.returncode == 2
+    assert "a.jpg" in done.stderr
+
+
+def test_data_check_counts_and_names_faults(tmp_path):
+    rows = [{"file_name": name, "text": "a dog"} for name in ("a.png", "b.png", "gone.png")]
+    (tmp_path / "metadata.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (20, 20), "blue" if name < "b" else "red").save(tmp_path / name)
+    done = cutline("data", "check", tmp_path)
+    assert done.returncode == 1
+    assert "gone.png" in done.stdout
+
+
+def test_lists_of_models_and_recipes(model):
+    assert "soft" in cutline("models", model.parent).stdout
+    assert "scenes/soft" in cutline("recipes").stdout
+    assert "cutline demo" in cutline("models", model.parent / "nowhere").stderr
+
+
+def test_version_and_unknown_commands():
+    assert cutline("--version").stdout.startswith("cutline ")
+    assert cutline("captoin").returncode == 2

@@ -1,0 +1,173 @@
+"""A page stands alone: no other file, no network, and its words are text, never markup."""
+
+import io
+import re
+from base64 import b64decode
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cutline.data.scenes import Scene, captions, draw
+from cutline.errors import UsageError
+from cutline.explain import ReportEntry, explain_html, write_report
+
+VOID = {"meta", "link", "img"}
+
+
+class Page(HTMLParser):
+    """The elements of a page; fails on one that is closed wrongly or left open."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+    def of(self, name: str) -> list[dict[str, str | None]]:
+        """The attributes of each element of a class."""
+        return [a for _, a in self.elements if name in (a.get("class") or "").split()]
+
+
+@pytest.fixture
+def page(say, photo, tmp_path):
+    def build(text: str, **options: object) -> tuple[Page, str]:
+        explain_html(photo, say(text, **options), tmp_path / "x.html", overwrite=True)
+        html = (tmp_path / "x.html").read_text(encoding="utf-8")
+        return Page(html), html
+
+    return build
+
+
+def assert_self_contained(html: str) -> None:
+    assert not re.search(r"https?:|//\w+\.\w", html)
+    assert "@import" not in html
+    addresses = re.findall(r"""(?:src|href)="([^"]*)"|url\(([^)]*)\)""", html)
+    assert addresses
+    assert all((src or url).startswith("data:") for src, url in addresses)
+
+
+# --- one picture ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [0, 1, 12])
+def test_there_is_a_button_a_veil_and_a_panel_for_each_word(count, page):
+    parsed, _ = page("dog " * count)
+    assert len(parsed.of("word")) == count
+    assert len(parsed.of("panel")) == count
+    assert len(parsed.of("veil")) == 2 * count
+
+
+def test_a_page_needs_nothing_but_itself(page):
+    _, html = page("a dog", sentinel=0.5)
+    assert_self_contained(html)
+    assert "default-src 'none'" in html
+
+
+def test_words_are_text_and_never_markup(page):
+    parsed, html = page("""<script>alert(1)</script> "quoted" & $style it's""")
+    assert [tag for tag, _ in parsed.elements].count("script") == 1
+    assert "<script>alert" not in html
+    assert '"quoted"' in parsed.text
+    assert "$style" in parsed.text
+    assert parsed.of("word")[0]["data-note"].startswith("<script>alert(1)</script>: ")
+
+
+def test_the_title_is_text_too(say, photo, tmp_path):
+    explain_html(photo, say("dog"), tmp_path / "x.html", title="</title><b>")
+    assert "&lt;/title&gt;&lt;b&gt;" in (tmp_path / "x.html").read_text()
+
+
+def test_each_word_says_its_probability_and_memory(page):
+    parsed, _ = page("dog", sentinel=0.25)
+    (word,) = parsed.of("word")
+    assert word["aria-label"] == "dog: probability 50%, memory 25%"
+    assert "--p:50.0%" in word["style"]
+
+
+def test_the_picture_is_described(page):
+    parsed, _ = page("a brown dog")
+    (image,) = (attributes for tag, attributes in parsed.elements if tag == "img")
+    assert image["alt"] == "The picture, captioned: a brown dog"
+    assert parsed.of("panel")[2]["aria-label"] == "Where it looked for “dog”"
+
+
+def test_a_veil_is_clear_where_the_captioner_looked(page):
+    _, html = page("dog")
+    (encoded,) = re.findall(r"--look-0:url\(data:image/png;base64,([^)]*)\)", html)
+    alpha = np.asarray(Image.open(io.BytesIO(b64decode(encoded))))[:, :, 1]
+    assert alpha[0, 0] == 0
+    assert alpha[-1, -1] == 255
+
+
+def test_an_empty_caption_says_so(page):
+    parsed, _ = page("")
+    assert "(no words)" in parsed.text
+    assert not parsed.of("play")
+
+
+# --- a report ------------------------------------------------------------------------------------
+
+
+def report(entries, tmp_path, **summary):
+    write_report(entries, tmp_path / "r.html", title="Scenes", summary=summary, overwrite=True)
+    html = (tmp_path / "r.html").read_text(encoding="utf-8")
+    return Page(html), html
+
+
+def test_a_report_of_twenty_four_scenes_is_small_and_stands_alone(say, tmp_path):
+    scenes = [Scene.from_seed(seed) for seed in range(24)]
+    entries = [ReportEntry(draw(s, 64), say(captions(s)[0]), captions(s)) for s in scenes]
+    parsed, html = report(entries, tmp_path, CIDEr="1.2")
+    assert len(parsed.of("card")) == 24
+    assert len(html) < 3_000_000
+    assert_self_contained(html)
+
+
+def test_a_report_shows_scores_references_and_badges(say, photo, tmp_path):
+    entry = ReportEntry(photo, say("a cat"), ["a <dog>", "one dog"], "false: it is a dog", False)
+    parsed, _ = report([entry], tmp_path, CIDEr="1.23")
+    for part in ("CIDEr", "1.23", "a <dog>", "one dog"):
+        assert part in parsed.text
+    assert "✗ false: it is a dog" in parsed.text
+    assert len(parsed.of("bad")) == 1
+
+
+@pytest.mark.parametrize(("good", "kind"), [(True, "good"), (False, "bad"), (None, "plain")])
+def test_a_badge_is_good_bad_or_neither(good, kind, say, photo, tmp_path):
+    parsed, _ = report([ReportEntry(photo, say("cat"), badge="so", good=good)], tmp_path)
+    assert parsed.of("badge")[0]["class"] == f"badge {kind}"
+
+
+def test_a_captioner_that_does_not_attend_is_reported_without_veils(say, photo, tmp_path):
+    parsed, _ = report([ReportEntry(photo, say("a dog", attends=False))], tmp_path)
+    assert len(parsed.of("word")) == 2
+    assert not parsed.of("veil")
+    assert not parsed.of("play")
+    assert "does not attend" in parsed.text
+
+
+def test_a_report_of_nothing_is_a_page(tmp_path):
+    parsed, _ = report([], tmp_path)
+    assert "Scenes" in parsed.text
+
+
+def test_a_report_is_not_overwritten_unasked(tmp_path):
+    (tmp_path / "r.html").touch()
+    with pytest.raises(UsageError, match=r"r\.html exists; give another name or --force"):
+        write_report([], tmp_path / "r.html", title="x", summary={})

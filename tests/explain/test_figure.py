@@ -1,0 +1,71 @@
+"""The PNG has a panel for the picture and one for each word, in rows."""
+
+import pytest
+from PIL import Image
+
+from cutline.explain import explain_png
+from cutline.explain.figure import draw_figure
+
+
+def panels(figure):
+    return [axes for axes in figure.axes if axes.images]
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.texts]
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 6, 30])
+def test_there_is_a_panel_per_word_and_one_for_the_picture(count, say, photo):
+    assert len(panels(draw_figure(photo, say("dog " * count)))) == count + 1
+
+
+def test_a_word_and_its_percent_stand_above_each_picture(say, photo):
+    shown = texts(draw_figure(photo, say("a brown dog")))
+    assert {"a brown dog", "a", "brown", "dog"} <= set(shown)
+    assert shown.count("50%") == 3
+
+
+def test_panels_do_not_overlap_and_stay_in_the_figure(say, photo):
+    figure = draw_figure(photo, say("dog " * 30, sentinel=0.5))
+    boxes = [axes.get_position() for axes in figure.axes]
+    assert all(0 <= box.x0 < box.x1 <= 1 and 0 <= box.y0 < box.y1 <= 1 for box in boxes)
+    assert not any(
+        a.x0 < b.x1 and b.x0 < a.x1 and a.y0 < b.y1 and b.y0 < a.y1
+        for i, a in enumerate(boxes)
+        for b in boxes[:i]
+    )
+
+
+def test_thirty_words_stay_legible(say, photo, tmp_path):
+    explain_png(photo, say("dog " * 30), tmp_path / "x.png")
+    with Image.open(tmp_path / "x.png") as image:
+        assert image.width >= 1500
+        assert image.height < 2500
+
+
+def test_a_sentinel_is_a_bar_under_each_word(say, photo):
+    figure = draw_figure(photo, say("a dog", sentinel=0.25))
+    bars = [axes.patches[-1].get_width() for axes in figure.axes if not axes.images]
+    assert bars == [0.25, 0.25]
+    assert texts(figure).count("memory 25%") == 2
+
+
+def test_a_long_word_is_cut_before_it_runs_into_its_number(say, photo):
+    figure = draw_figure(photo, say("x" * 80))
+    (title,) = (text for text in figure.texts if text.get_text().endswith("…"))
+    box = title.get_window_extent()
+    (number,) = (text for text in figure.texts if text.get_text() == "50%")
+    assert box.x1 <= number.get_window_extent().x0
+
+
+def test_a_dollar_sign_is_not_mathematics(say, photo):
+    assert "$x_2$" in texts(draw_figure(photo, say("$x_2$")))
+
+
+def test_drawing_leaves_pyplot_alone(say, photo):
+    from matplotlib import pyplot
+
+    before = pyplot.get_fignums()
+    draw_figure(photo, say("a dog"))
+    assert pyplot.get_fignums() == before

@@ -1,0 +1,122 @@
+"""Documents run: every shell and Python block of the README and the guides, and the doctests."""
+
+import doctest
+import importlib
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cutline
+from cutline.data.scenes import ScenePicture
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCK = re.compile(r"(<!-- (slow|needs: shared) -->\n)?```(bash|python)\n(.*?)```", re.DOTALL)
+
+# `make demo` in a document means the real thing; here it trains on a handful of scenes
+MAKE = """
+make() {
+    [ "$1" = demo ] || return 1
+    cutline demo data.scenes.train=48 data.scenes.val=8 data.scenes.test=24 training.epochs=1
+}
+"""
+
+
+def blocks(name: str) -> list[tuple[str, str, str]]:
+    """Return (mark, language, code) of each block of a document."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return [(mark, language, code) for _, mark, language, code in BLOCK.findall(text)]
+
+
+def run(language: str, code: str, folder: Path) -> None:
+    binaries = Path(sys.executable).parent
+    environment = {
+        **os.environ,
+        "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
+        "OMP_NUM_THREADS": "1",
+    }
+    words = (
+        ["bash", "-eu", "-c", MAKE + code] if language == "bash" else [sys.executable, "-c", code]
+    )
+    done = subprocess.run(
+        words, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory) -> Path:
+    """A folder as the documents assume it: photographs, and the model of `make demo`."""
+    folder = tmp_path_factory.mktemp("desk")
+    (folder / "holiday").mkdir()
+    ScenePicture(1, 200).open().save(folder / "photo.jpg")
+    for seed in range(3):
+        ScenePicture(seed, 100).open().save(folder / "holiday" / f"{seed}.jpg")
+    run("bash", "make demo", folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "README.md",
+        "docs/index.md",
+        "docs/caption.md",
+        "docs/scores.md",
+        "docs/scenes.md",
+        "docs/data.md",
+        "docs/api.md",
+    ],
+)
+def test_every_block_of_a_document_runs(desk, name):
+    for mark, language, code in blocks(name):
+        if not mark and "make demo" not in code:
+            run(language, code, desk)
+        for written in desk.glob("photo.*"):
+            if written.suffix != ".jpg":
+                written.unlink()
+
+
+def test_make_demo_leaves_what_the_readme_promises(desk):
+    report = (desk / "runs/demo/report.html").read_text(encoding="utf-8")
+    assert report.count("<article") >= 8 or report.count("data:image") >= 8
+    assert (desk / "runs/demo/scores.json").is_file()
+
+
+def test_a_second_demo_moves_the_first_aside(desk):
+    kept = (desk / "runs/demo/scores.json").read_text()
+    run("bash", "make demo", desk)
+    assert (desk / "runs/demo-1/scores.json").read_text() == kept
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["README.md", "docs/train.md"])
+def test_every_slow_block_of_a_document_runs(desk, name, shared):
+    (desk.parent / "shared").symlink_to(shared)
+    (desk / "recipes").symlink_to(ROOT / "recipes")
+    for mark, language, code in blocks(name):
+        if mark:
+            run(language, code.replace("soft.yaml", "soft.yaml training.epochs=1"), desk)
+
+
+def test_the_pages_written_from_the_code_are_up_to_date():
+    done = subprocess.run(
+        [sys.executable, "tools/pages.py", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+MODULES = [module.name for module in pkgutil.walk_packages(cutline.__path__, "cutline.")]
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if not name.endswith("__main__")])
+def test_doctests(name):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0

@@ -1,0 +1,68 @@
+"""The loss of words against its definition, in numpy, word by word."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.autograd import gradcheck
+
+from cutline.losses import word_loss
+
+M, V = 20, 9
+
+
+@pytest.fixture
+def scores() -> torch.Tensor:
+    return torch.randn(M, V, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 3
+
+
+@pytest.fixture
+def targets() -> torch.Tensor:
+    return torch.randint(0, V, (M,), generator=torch.Generator().manual_seed(1))
+
+
+def surprise(scores: torch.Tensor) -> np.ndarray:
+    """-log p of every word."""
+    p = np.exp(scores.numpy())
+    return -np.log(p / p.sum(1, keepdims=True))
+
+
+def test_cross_entropy_is_summed_over_words(scores, targets):
+    expected = sum(surprise(scores)[m, targets[m]] for m in range(M))
+    losses = word_loss(scores, targets)
+    assert float(losses.loss) == pytest.approx(expected, rel=1e-12)
+    assert float(losses.cross_entropy) == pytest.approx(expected, rel=1e-12)
+    assert losses.words == M
+    assert float(losses.perplexity) == pytest.approx(math.exp(expected / M))
+
+
+def test_label_smoothing_gives_every_word_a_share(scores, targets):
+    each = surprise(scores)
+    expected = sum(0.8 * each[m, targets[m]] + 0.2 * each[m].mean() for m in range(M))
+    losses = word_loss(scores, targets, label_smoothing=0.2)
+    assert float(losses.loss) == pytest.approx(expected, rel=1e-12)
+    # what is reported is never smoothed
+    assert losses.cross_entropy == word_loss(scores, targets).cross_entropy
+
+
+def test_a_top_five_hit_is_one_of_the_five_best(scores, targets):
+    hits = sum(int(targets[m]) in np.argsort(-scores[m].numpy())[:5] for m in range(M))
+    assert 0 < hits < M
+    assert int(word_loss(scores, targets).top5) == hits
+
+
+def test_a_vocabulary_of_less_than_five_words_is_always_hit():
+    assert int(word_loss(torch.randn(4, 3), torch.tensor([0, 1, 2, 0])).top5) == 4
+
+
+def test_knowing_nothing_has_the_perplexity_of_the_vocabulary(targets):
+    assert float(word_loss(torch.zeros(M, V), targets).perplexity) == pytest.approx(V)
+
+
+def test_only_the_loss_carries_a_gradient(scores, targets):
+    losses = word_loss(scores.requires_grad_(), targets, label_smoothing=0.1)
+    assert losses.loss.requires_grad
+    assert not losses.cross_entropy.requires_grad
+    assert not losses.top5.requires_grad
+    assert gradcheck(lambda s: word_loss(s, targets, label_smoothing=0.1).loss, [scores])
