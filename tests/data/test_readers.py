@@ -97,7 +97,7 @@ def test_of_several_formats_the_first_is_read_and_a_note_names_the_others(tmp_pa
         dataset = open_dataset(tmp_path)
         assert dataset.kind == IN_ORDER[names[at]][1]
         assert all(IN_ORDER[name][1] in dataset.notes[0] for name in names[at + 1 :])
-        assert "not read: give its path to" in dataset.notes[0]
+        assert "not read; give its own path" in dataset.notes[0]
 
 
 def test_two_files_of_one_format_are_a_question_back(tmp_path):

@@ -46,7 +46,7 @@ class Encoder(nn.Module):
         positions: bool = False,
     ) -> None:
         super().__init__()
-        self.backbone = backbone
+        self.backbone = backbone.to(memory_format=torch.channels_last)
         self.preprocessing = preprocessing
         self.stage = stage
         scale, offset = preprocessing.scale()
@@ -62,7 +62,8 @@ class Encoder(nn.Module):
     def forward(self, images: Tensor) -> Features:
         """Encode pictures (B, 3, S, S) of bytes."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains):
-            grid = self._grid(images * self.scale + self.offset)
+            pixels = images.contiguous(memory_format=torch.channels_last)
+            grid = self._grid(pixels * self.scale + self.offset)
         height, width = grid.shape[-2:]
         grid = grid.flatten(2).transpose(1, 2)
         if self.positions is not None:

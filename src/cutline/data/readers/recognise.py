@@ -78,8 +78,8 @@ def _read(path: Path, found: list[tuple[Format, list[Path]]]) -> Dataset:
         raise DataError(f"{path} holds {len(files)} {format_.kind} files; give one: {names}.")
     dataset = format_.read(files[0])
     also = [f"{other.kind} ({where[0]})" for other, where in others]
-    note = [f"{path} also holds {' and '.join(also)}, not read: give its path to."] if also else []
-    return replace(dataset, notes=(*note, *dataset.notes))
+    note = f"{path} also holds {' and '.join(also)}, not read; give its own path to read it."
+    return replace(dataset, notes=(*([note] if also else []), *dataset.notes))
 
 
 def _sniff(path: Path) -> str | None:
