@@ -24,7 +24,7 @@ bench: $(READY)  ## ratios, measured side by side in one run
 	$(BIN)/python -m benchmarks
 
 docs: $(READY)  ## the documentation, links checked, into site/
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lock: $(READY)  ## pin every dependency again, without index addresses
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

@@ -10,6 +10,7 @@ from cutline.config import (
     Recipe,
     SearchConfig,
     SoftConfig,
+    change_search,
     find_recipe,
     read_recipe,
     recipe_folder,
@@ -232,7 +233,7 @@ def test_an_unknown_recipe_is_answered_with_the_shipped_ones():
 
 
 def test_a_search_is_changed_field_by_field():
-    changed = SearchConfig(beam=3).changed({"length_penalty": 0.7})
+    changed = change_search(SearchConfig(beam=3), {"length_penalty": 0.7})
     assert changed == SearchConfig(beam=3, length_penalty=0.7)
 
 
@@ -246,4 +247,4 @@ def test_a_search_is_changed_field_by_field():
 )
 def test_a_search_that_cannot_be_is_refused(change, sentence):
     with pytest.raises(UsageError, match=sentence):
-        SearchConfig().changed(change)
+        change_search(SearchConfig(), change)

@@ -15,7 +15,7 @@ from cutline.captioner.caption import Caption
 from cutline.captioner.folder import ModelConfig, read_folder, write_folder
 from cutline.captioner.generate import generate
 from cutline.captioner.network import Network
-from cutline.config import SearchConfig
+from cutline.config import SearchConfig, change_search
 from cutline.data.cache import Bytes
 from cutline.images import read_image
 from cutline.preprocessing import Area
@@ -91,7 +91,7 @@ class Captioner:
     def search(self, **changes: Any) -> SearchConfig:
         """Return the model's own search with `changes`; an unknown field is a `UsageError`."""
         given = {key: value for key, value in changes.items() if value is not None}
-        return self.config.search.changed(given)
+        return change_search(self.config.search, given)
 
     def square(self, image: ImageLike) -> Square:
         """Read a picture and make it square; small, so that many fit into memory."""

@@ -3,7 +3,6 @@
 Exit codes: 0 done; 1 done, but some inputs failed; 2 nothing done.
 """
 
-import os
 import sys
 
 import typer
@@ -48,8 +47,6 @@ def _top(
 
 def main() -> None:
     """Run the command line; a known error is one sentence, and the exit code is 2."""
-    # idle threads sleep and don't spin: on a busy machine spinning makes training 10 times slower
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:

@@ -67,7 +67,13 @@ class TrainingModule(L.LightningModule):
         per_word = words.cross_entropy / words.words
         self.log("train/loss", loss, batch_size=captions)
         self.log("loss", per_word, prog_bar=True, logger=False, batch_size=captions)
-        self.log("train/cross_entropy_per_word", per_word, batch_size=captions)
+        self.log(
+            "train/cross_entropy_per_word",
+            per_word,
+            on_step=False,
+            on_epoch=True,
+            batch_size=words.words,
+        )
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

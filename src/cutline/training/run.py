@@ -32,6 +32,7 @@ from cutline.training.checkpoints import SafeCheckpointIO
 from cutline.training.data import Progress, Splits, captioned_images, load_splits
 from cutline.training.module import TrainingModule
 from cutline.training.progress import Bar, progress_bar, rich_progress
+from cutline.training.threads import choose_threads
 from cutline.vocabulary import Vocabulary
 
 __all__ = ["TrainingResult", "train"]
@@ -69,6 +70,7 @@ def train(
     """
     _quieten()
     _prepare(out, recipe, resume=resume)
+    torch.set_num_threads(choose_threads(recipe))
     torch.set_float32_matmul_precision("medium" if _medium_is_exact() else "highest")
     torch.manual_seed(recipe.seed)
     splits = load_splits(recipe)

@@ -122,12 +122,12 @@ def _things(dice: Dice) -> tuple[Thing, ...]:
     """Draw one to three things, each of which stays recognisable."""
     things: list[Thing] = []
     lost: list[float] = []
-    for _ in range(dice.weighted((1, 2, 3), (0.3, 0.75, 1.0))):
+    for _ in range(dice.weighted((1, 2, 3), (0.35, 0.8, 1.0))):
         shape, colour, size = dice.choice(SHAPES), dice.choice(COLOURS), dice.choice(SIZES)
         # Now and then a thing is like the one before it, so that there are two of a kind.
-        if things and dice.chance(0.2):
+        if things and dice.chance(0.15):
             shape = things[-1].shape
-        if things and dice.chance(0.2):
+        if things and dice.chance(0.15):
             colour = things[-1].colour
         radius = dice.uniform(*_RADII[size])
         tilt, shade = dice.uniform(-12, 12), dice.uniform(-1, 1)
