@@ -1,8 +1,12 @@
 """Fixtures that several test files use."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# several test processes run side by side: with more threads than cores they spin for each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -1,16 +1,20 @@
 """The command line as a person meets it: files in, files out, sentences, exit codes."""
 
 import csv
+import io
 import json
 import os
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from PIL import Image
 
+from cutline.cli import main
 from cutline.config import read_recipe
 from cutline.data.scenes import ScenePicture
 from cutline.training import train
@@ -31,15 +35,40 @@ def photo(tmp_path):
     return path
 
 
-def cutline(*words, cwd=None, text=None):
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def cutline(*words, text=""):
+    """Run the command line in this process, which has loaded PyTorch already."""
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2)]
+    before = sys.argv, sys.stdin, os.environ.pop("CUTLINE_MODEL", None)
+    sys.argv, sys.stdin = ["cutline", *map(str, words)], io.StringIO(text)
+    try:
+        with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
+            main()
+        code = 0
+    except SystemExit as end:
+        code = end.code or 0
+    finally:
+        sys.argv, sys.stdin = before[:2]
+        if before[2] is not None:
+            os.environ["CUTLINE_MODEL"] = before[2]
+    printed = []
+    for stream in streams:
+        stream.flush()
+        printed.append(stream.buffer.getvalue().decode())
+    return Done(code, *printed)
+
+
+def alone(*words):
     """Run the command line in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "cutline", *map(str, words)],
         capture_output=True,
         text=True,
-        input=text,
-        cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "CUTLINE_MODEL": ""},
         check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr
@@ -54,14 +83,14 @@ def test_help_loads_nothing_heavy():
 
 @pytest.mark.slow
 def test_help_answers_in_half_a_second():
-    cutline("--help")
+    alone("--help")
     start = time.perf_counter()
-    assert cutline("--help").returncode == 0
+    assert alone("--help").returncode == 0
     assert time.perf_counter() - start < 0.5
 
 
 def test_json_is_an_object_a_line(model, photo):
-    done = cutline("caption", photo, "--model", model, "--format", "json")
+    done = alone("caption", photo, "--model", model, "--format", "json")
     assert done.returncode == 0
     row = json.loads(done.stdout)
     assert list(row) == ["image", "caption", "words", "log_probs", "confidence", "model"]
@@ -268,5 +297,5 @@ def test_lists_of_models_and_recipes(model):
 
 
 def test_version_and_unknown_commands():
-    assert cutline("--version").stdout.startswith("cutline ")
-    assert cutline("captoin").returncode == 2
+    assert alone("--version").stdout.startswith("cutline ")
+    assert alone("captoin").returncode == 2

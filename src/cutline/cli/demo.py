@@ -95,5 +95,6 @@ def _report(path: Path, examples: "list[Example]", found: "Evaluation") -> None:
         "pointing": "object words that look at the object",
         "pointing (chance)": "the same, looking anywhere",
     }
-    summary = {labels.get(k, k): f"{value:.3f}" for k, value in found.corpus.items()}
+    names = [*labels, *(name for name in found.corpus if name not in labels)]
+    summary = {labels.get(n, n): f"{found.corpus[n]:.3f}" for n in names if n in found.corpus}
     write_report(entries, path, title="Cutline demo: scenes it never saw", summary=summary)

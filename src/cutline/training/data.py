@@ -119,7 +119,8 @@ def _there(picture: Picture) -> bool:
 
 
 def _encoder_key(encoder: Encoder, recipe: Recipe) -> dict[str, Any]:
-    weights = hashlib.sha256(serialise(encoder.state_dict())).hexdigest()
+    tensors = {name: value.contiguous() for name, value in encoder.state_dict().items()}
+    weights = hashlib.sha256(serialise(tensors)).hexdigest()
     described = recipe.encoder.model_dump(include={"name", "stage", "options"})
     return {**described, "weights": weights, "preprocessing": vars(encoder.preprocessing)}
 

@@ -20,7 +20,7 @@ __all__ = ["BACKGROUNDS", "Background", "Scene", "Thing"]
 BACKGROUNDS = ("noise", "stripes", "gradient", "checks")
 
 # The two ranges are far apart, so that a size is never a matter of opinion.
-_RADII = {"small": (0.11, 0.13), "large": (0.19, 0.22)}
+_RADII = {"small": (0.13, 0.145), "large": (0.19, 0.22)}
 # No thing loses more than this share of itself to the border and to the things before it.
 # `_lost` overestimates for most outlines; measured on masks, at least 60 % remains.
 _MOST_LOST = 0.32
@@ -122,7 +122,7 @@ def _things(dice: Dice) -> tuple[Thing, ...]:
     """Draw one to three things, each of which stays recognisable."""
     things: list[Thing] = []
     lost: list[float] = []
-    for _ in range(dice.weighted((1, 2, 3), (0.35, 0.8, 1.0))):
+    for _ in range(dice.weighted((1, 2, 3), (0.42, 0.84, 1.0))):
         shape, colour, size = dice.choice(SHAPES), dice.choice(COLOURS), dice.choice(SIZES)
         # Now and then a thing is like the one before it, so that there are two of a kind.
         if things and dice.chance(0.15):
