@@ -20,7 +20,7 @@ __all__ = ["BACKGROUNDS", "Background", "Scene", "Thing"]
 BACKGROUNDS = ("noise", "stripes", "gradient", "checks")
 
 # The two ranges are far apart, so that a size is never a matter of opinion.
-_RADII = {"small": (0.13, 0.145), "large": (0.19, 0.22)}
+_RADII = {"small": (0.13, 0.145), "large": (0.204, 0.225)}
 # No thing loses more than this share of itself to the border and to the things before it.
 # `_lost` overestimates for most outlines; measured on masks, at least 60 % remains.
 _MOST_LOST = 0.32
