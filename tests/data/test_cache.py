@@ -171,6 +171,15 @@ def test_an_index_without_its_table_starts_over(tmp_path):
     assert encode.batches == [3]
 
 
+def test_an_index_without_its_table_is_not_believed_after_a_kill(tmp_path):
+    compute(tmp_path, spots(2 * BATCH), Encoder())
+    (homes(tmp_path)[0] / "features.npy").unlink()
+    with pytest.raises(KeyboardInterrupt):
+        compute(tmp_path, spots(2 * BATCH), Encoder(breaks_at=1))
+    table = compute(tmp_path, spots(2 * BATCH), Encoder())
+    assert (table.features == expected(range(2 * BATCH)).astype(np.float16)).all()
+
+
 # --- what makes another cache
 
 

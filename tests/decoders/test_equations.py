@@ -57,12 +57,13 @@ def test_nic_reads_the_image_and_then_the_words():
     decoder = Nic(vocabulary_size=V, feature_size=D, embedding=E, hidden=H).double().eval()
     randomise(decoder)
     seen, cell = features(), torch_lstm(decoder)
+    scores = teacher_forced(decoder, seen)
     for b in range(2):
         h, c = cell(seen.pooled[b] @ decoder.W_i.weight.T + decoder.W_i.bias)
         for t, word in enumerate(WORDS[b, 0]):
             h, c = cell(decoder.embed.weight[word], (h, c))
             expected = decoder.W_v.weight @ h + decoder.W_v.bias
-            assert torch.allclose(teacher_forced(decoder, seen)[b, t], expected, atol=1e-12)
+            assert torch.allclose(scores[b, t], expected, atol=1e-12)
 
 
 def test_nic_never_sees_the_image_again():
@@ -80,6 +81,7 @@ def test_soft_is_show_attend_and_tell():
     randomise(decoder)
     seen, cell = features(), torch_lstm(decoder)
     unrolled = unroll(decoder, seen, WORDS, LENGTHS)
+    scores, by_hand = teacher_forced(decoder, seen), []
     for b in range(2):
         a = seen.grid[b]
         mean = sum(a) / R
@@ -93,7 +95,13 @@ def test_soft_is_show_attend_and_tell():
             h, c = cell(torch.cat([y, z]), (h, c))
             expected = decoder.L_o(y + decoder.L_h(h) + decoder.L_z.weight @ z)
             assert torch.allclose(unrolled.attention[b, 0, t], alpha, atol=1e-12)
-            assert torch.allclose(teacher_forced(decoder, seen)[b, t], expected, atol=1e-12)
+            assert torch.allclose(scores[b, t], expected, atol=1e-12)
+            by_hand.append(expected)
+    weights = list(decoder.init_h.parameters())  # what every path through time leads back to
+    ours = torch.autograd.grad(scores.square().sum(), weights)
+    theirs = torch.autograd.grad(torch.stack(by_hand).square().sum(), weights)
+    for gradient, own in zip(ours, theirs, strict=True):
+        assert torch.allclose(gradient, own, rtol=1e-9)
 
 
 def test_a_head_is_linear_then_batch_norm_and_pools_what_it_made():

@@ -106,6 +106,7 @@ def test_what_lies_behind_the_tap_is_not_kept():
         ("test_vit", None),
         ("test_vit", 0),
         ("swin_tiny_patch4_window7_224", 0),
+        ("swin_tiny_patch4_window7_224", None),
     ],
 )
 @pytest.mark.parametrize(("row", "column"), [(0, 1), (1, 0)])
