@@ -8,6 +8,7 @@ from cutline.config import (
     LastStages,
     NicConfig,
     Recipe,
+    ScheduledSamplingConfig,
     SearchConfig,
     SoftConfig,
     change_search,
@@ -91,6 +92,20 @@ def test_a_recipe_written_out_reads_as_itself(tmp_path):
         ("encoder.options.drop_rate=1e-1", "encoder", "options", {"drop_rate": 0.1}),
         ("encoder.options.layers=[1, 2]", "encoder", "options", {"layers": [1, 2]}),
         ("decoder.head=128", "decoder", "head", 128),
+        ("encoder.weights=random", "encoder", "weights", "random"),
+        ("words.vectors=a b.txt.gz", "words", "vectors", "a b.txt.gz"),
+        (
+            "training.scheduled_sampling.start=3",
+            "training",
+            "scheduled_sampling",
+            ScheduledSamplingConfig(start=3),
+        ),
+        (
+            "training.scheduled_sampling={}",
+            "training",
+            "scheduled_sampling",
+            ScheduledSamplingConfig(),
+        ),
     ],
 )
 def test_a_word_changes_one_field(tmp_path, override, section, field, value):
@@ -133,8 +148,8 @@ def test_the_recipe_file_may_say_1e_3(tmp_path):
         ("decoder.hiden=3", "unknown key 'decoder.hiden'; did you mean 'hidden'? Allowed: attenti"),
         ("decoder.soft=3", "unknown key 'decoder.soft'; Allowed: attention, "),
         ("encoder.LastStages=3", "unknown key 'encoder.LastStages'; "),
-        ("decoder.name=sotf", "'decoder.name' is 'sotf'; did you mean 'soft'? Allowed: nic, "),
-        ("decoder.name=", "'decoder.name' is empty; Allowed: nic, "),
+        ("decoder.name=sotf", "'decoder.name' is 'sotf'; did you mean 'soft'? Allowed: adaptive"),
+        ("decoder.name=", "'decoder.name' is empty; Allowed: adaptive, "),
         ("decoder.name=[soft]", "'decoder.name' is ['soft']; "),
         ("decoder=soft", "'decoder' is 'soft', but it is a section; type decoder.name=VALUE."),
         ("training=3", "'training' is 3, but it is a section; type training.epochs=VALUE."),
@@ -158,6 +173,24 @@ def test_the_recipe_file_may_say_1e_3(tmp_path):
         ("encoder.trainable={last_stages: 0}", "'encoder.trainable.last_stages' is 0; give a num"),
         ("encoder.name=no", "'encoder.name' is False; give text, in quotes if YAML takes it for "),
         ("data.path=", "'data.path' is empty; give text"),
+        ("training.scheduled_sampling=3", "'training.scheduled_sampling' is 3, but it is a sect"),
+        (
+            "training.scheduled_sampling.strat=3",
+            "unknown key 'training.scheduled_sampling.strat'; did you mean 'start'?",
+        ),
+        (
+            "training.scheduled_sampling.maximum=2",
+            "'training.scheduled_sampling.maximum' is 2; give a number at most 1.0.",
+        ),
+        (
+            "encoder.from_epoch=3",
+            "encoder.from_epoch is of an encoder that is trained, but encoder.trainable is none; ",
+        ),
+        ("encoder.positions=true", "encoder.positions is of an encoder that is trained, but enc"),
+        (
+            "words.frozen=true",
+            "words.frozen leaves the vectors as they are, but none are given; give words.vectors",
+        ),
         ("data.path=2024-01-01", "'data.path' is datetime.date(2024, 1, 1); give text, in quotes"),
     ],
 )
@@ -201,7 +234,7 @@ def test_missing_sections_are_named_with_what_to_type(tmp_path):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "The recipe mine.yaml has no keys; a recipe has seed, data, encoder, decoder, trai"),
+        ("", "The recipe mine.yaml has no keys; a recipe has seed, data, encoder, decoder, word"),
         ("- soft", "The recipe mine.yaml has no keys; a recipe has seed, "),
         ("data: {path: [", "The recipe mine.yaml is not valid YAML: line 1, column 15: expected "),
         ("seed: 1\na: b: c", "The recipe mine.yaml is not valid YAML: line 2, column 5: mapping "),
@@ -225,7 +258,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path):
 def test_an_unknown_recipe_is_answered_with_the_shipped_ones():
     with pytest.raises(UsageError, match=r"no recipe scene/soft; did you mean 'scenes/soft'\?"):
         find_recipe("scene/soft")
-    with pytest.raises(UsageError, match=r"no recipe x\.yaml; Allowed: .*scenes/soft, or a YAML"):
+    with pytest.raises(UsageError, match=r"no recipe x\.yaml; `cutline recipes` lists those"):
         find_recipe("x.yaml")
 
 

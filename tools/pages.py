@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 import typer
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from typer.testing import CliRunner
 
 from cutline.cli import app
@@ -74,18 +75,35 @@ def _fields(model: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         options = [a for a in (field.annotation, *get_args(field.annotation)) if _is_model(a)]
         if name == "decoder":
-            for option in options:
-                yield from _fields(option, f"{prefix}decoder.")
+            yield from _decoder_fields(options, f"{prefix}decoder.")
             continue
         if options and name != "trainable":
+            if not field.is_required() and field.default is None:  # a section that is off
+                yield _row(f"{prefix}{name}", field)
             yield from _fields(options[0], f"{prefix}{name}.")
             continue
-        default = (
-            "required"
-            if field.is_required()
-            else f"`{field.get_default(call_default_factory=True)}`"
-        )
-        yield f"| `{prefix}{name}` | {default} | {field.description or ''} |"
+        yield _row(f"{prefix}{name}", field)
+
+
+def _decoder_fields(decoders: list[type[BaseModel]], prefix: str) -> Iterator[str]:
+    """Write each field once, with the decoders that have it unless all do."""
+    names = [str(decoder.model_fields["name"].default) for decoder in decoders]
+    yield f"| `{prefix}name` | required | {', '.join(names)} |"
+    owners: dict[str, list[str]] = {}
+    for decoder, owner in zip(decoders, names, strict=True):
+        for name, field in decoder.model_fields.items():
+            if name != "name":
+                owners.setdefault(_row(f"{prefix}{name}", field), []).append(owner)
+    for row, having in owners.items():
+        of = "" if len(having) == len(names) else f" ({', '.join(having)})"
+        yield row.removesuffix(" |") + of + " |"
+
+
+def _row(key: str, field: FieldInfo) -> str:
+    default = (
+        "required" if field.is_required() else f"`{field.get_default(call_default_factory=True)}`"
+    )
+    return f"| `{key}` | {default} | {field.description or ''} |"
 
 
 def _is_model(annotation: Any) -> bool:

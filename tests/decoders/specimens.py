@@ -1,7 +1,8 @@
-"""Two decoders that only the tests know: what the contract must hold for beyond the shipped ones.
+"""Decoders that only the tests know: two for which the contract must hold too, and one to follow.
 
 `Sentinel` looks with its *new* hidden state, may look away, and has a nested state of two layers.
 `Sampled` looks at one region, drawn while it trains and the likeliest otherwise.
+`Counting` counts: it is sure of what comes next, and remembers what it has read.
 """
 
 from typing import NamedTuple
@@ -135,9 +136,57 @@ class Sampled(Decoder):
         image = torch.arange(len(words)) // (len(words) // images)
         z = memory.grid[image, region]
         h = self.read(torch.cat([self.embed(words), z, state.h], 1)).tanh()
-        places = torch.distributions.Categorical(alpha)
+        places = torch.distributions.Categorical(alpha, validate_args=False)
         location = Location(region, places.log_prob(region), places.entropy())
         return Step(self.dropout(h), SampledState(h), alpha, location=location)
 
     def project(self, output: Tensor) -> Tensor:
         return self.answer(output)
+
+
+class CountingMemory(NamedTuple):
+    stride: Tensor
+
+
+class CountingState(NamedTuple):
+    """`read` (N, t): the words read so far."""
+
+    read: Tensor
+
+
+class Counting(Decoder):
+    """After word `w` comes `w + stride` of the image, or `last` where that would be more.
+
+    `sure` multiplies the scores: 0 makes all words equally probable. The image's stride is the
+    first number of its pooled feature.
+    """
+
+    attends = False
+    needs = "pooled"
+
+    def __init__(self, *, vocabulary_size: int, last: int, sure: float = 1e3) -> None:
+        super().__init__()
+        self.size = vocabulary_size
+        self.last = last
+        self.sure = nn.Parameter(torch.tensor(sure, dtype=torch.float64))
+
+    def prepare(self, features: Features) -> CountingMemory:
+        return CountingMemory(features.pooled[:, 0].long())
+
+    def start(self, memory: CountingMemory) -> CountingState:
+        return CountingState(memory.stride.new_zeros(len(memory.stride), 0))
+
+    def step(self, words: Tensor, state: CountingState, memory: CountingMemory) -> Step:
+        stride = memory.stride.repeat_interleave(len(words) // len(memory.stride))
+        following = (words + stride).clamp(max=self.last)
+        output = nn.functional.one_hot(following, self.size).double()
+        return Step(output, CountingState(torch.cat([state.read, words.unsqueeze(1)], 1)))
+
+    def project(self, output: Tensor) -> Tensor:
+        return self.sure * output
+
+
+def strides(*numbers: int) -> Features:
+    """Features of images whose counting goes on by so much."""
+    pooled = torch.tensor(numbers, dtype=torch.float64).unsqueeze(1)
+    return Features(pooled.unsqueeze(1), pooled, 1, 1)

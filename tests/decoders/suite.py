@@ -23,7 +23,7 @@ SIZES = {"embedding": 5, "hidden": 6, "attention": 4}
 Build = Callable[..., Decoder]
 
 
-def registered(name: str, head: int | None = None) -> Build:
+def registered(name: str, **fields: Any) -> Build:
     def build(
         *, dropout: float = 0.0, sizes: dict[str, int] = SIZES, feature_size: int = D
     ) -> Decoder:
@@ -34,7 +34,7 @@ def registered(name: str, head: int | None = None) -> Build:
         )
         chosen = {key: size for key, size in sizes.items() if key in model.model_fields}
         config = TypeAdapter(DecoderConfig).validate_python(
-            {"name": name, "dropout": dropout, "head": head, **chosen}
+            {"name": name, "dropout": dropout, **chosen, **fields}
         )
         return build_decoder(config, vocabulary_size=V, feature_size=feature_size)
 
@@ -55,6 +55,13 @@ def specimen(kind: type[Decoder]) -> Build:
 BUILDERS: dict[str, Build] = {
     **{name: registered(name) for name in decoder_names()},
     **{f"{name} with a head": registered(name, head=5) for name in decoder_names()},
+    **{
+        f"{name} from scratch": registered(name, cell="scratch")
+        for name in ("soft", "dot", "hard", "adaptive")
+    },
+    "nic with two layers": registered("nic", layers=2),
+    "nic with two layers from scratch": registered("nic", layers=2, cell="scratch"),
+    "rnn with its gradient by hand": registered("rnn", backward="manual"),
     "a decoder with a sentinel": specimen(Sentinel),
     "a decoder that samples": specimen(Sampled),
 }

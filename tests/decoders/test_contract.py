@@ -70,6 +70,28 @@ def test_unrolling_equals_the_steps_of_each_caption_alone(
             assert (unrolled.sentinel[b, k, counts[b, k] :] == 0).all()
 
 
+@pytest.mark.parametrize("lengths", [UNSORTED, [[3]], [[0, 4], [0, 0], [2, 3]], [[1, 1], [1, 0]]])
+def test_a_whole_run_is_the_steps_and_has_their_gradient(
+    decoder: Decoder, lengths: list[list[int]], monkeypatch: pytest.MonkeyPatch
+):
+    features = some_features(len(lengths))
+    words, counts = some_captions(lengths)
+
+    def result() -> tuple[Unrolled, list[Tensor]]:
+        unrolled = unroll(decoder, features, words, counts)
+        loss = decoder.project(unrolled.output).square().sum()
+        return unrolled, torch.autograd.grad(loss, list(decoder.parameters()), allow_unused=True)
+
+    whole, gradients = result()
+    monkeypatch.setattr(decoder, "run", lambda *_: None)
+    steps, own_gradients = result()
+    assert torch.equal(whole.places, steps.places)
+    assert close(whole.output, steps.output)
+    for ours, own in zip(gradients, own_gradients, strict=True):
+        assert (ours is None) == (own is None)
+        assert ours is None or close(ours, own)
+
+
 def test_a_batch_of_two_equals_two_batches_of_one(decoder: Decoder):
     features = some_features(2)
     words, lengths = some_captions([[3, 5], [6, 2]])
@@ -148,8 +170,11 @@ def test_a_sampled_place_is_one_of_the_attention(build: Build):
     unrolled = unroll(decoder, features, words, lengths)
     if unrolled.location is None:
         return  # this one looks everywhere at once
-    region, log_prob, entropy = unrolled.location
-    alpha = unrolled.attention.flatten(0, 2)[unrolled.places]
+    sampled = unrolled.location.region >= 0
+    assert sampled.any()
+    assert all((item[~sampled] <= 0).all() for item in unrolled.location)
+    region, log_prob, entropy = (item[sampled] for item in unrolled.location)
+    alpha = unrolled.attention.flatten(0, 2)[unrolled.places][sampled]
     assert close(log_prob, alpha.gather(1, region.unsqueeze(1))[:, 0].log())
     assert close(entropy, -(alpha * alpha.log()).sum(1))
 
@@ -205,6 +230,23 @@ def test_the_gradient_reaches_every_parameter(build: Build):
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
         assert parameter.grad.abs().max() > 0, name
+
+
+def test_mixed_precision_trains_every_parameter_too(build: Build):
+    decoder = build().train()
+    features = some_features(4)
+    features = features._replace(grid=features.grid.float(), pooled=features.pooled.float())
+    words, lengths = some_captions(UNSORTED)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        unrolled = unroll(decoder, features, words, lengths)
+        loss = decoder.project(unrolled.output).float().square().sum()
+        if unrolled.location is not None:
+            loss = loss + unrolled.location.log_prob.sum()
+    loss.backward()
+    for name, parameter in decoder.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.dtype == torch.float32
+        assert parameter.grad.isfinite().all(), name
 
 
 def test_saved_and_loaded_a_decoder_says_the_same(build: Build, decoder: Decoder, tmp_path: Path):

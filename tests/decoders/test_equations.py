@@ -1,18 +1,32 @@
-"""Each decoder against its paper's equations, written out again; heads; and the register."""
+"""Each decoder against its paper's equations, written out again, one caption at a time."""
+
+from unittest.mock import Mock
 
 import pytest
 import torch
-from torch import Tensor, nn
+from papers import (
+    WORDS,
+    A,
+    D,
+    E,
+    H,
+    R,
+    V,
+    features,
+    randomised,
+    sigmoid,
+    softmax,
+    teacher_forced,
+    torch_cell,
+    weighted,
+)
+from torch import Tensor
 
-from cutline.config import NicConfig, SoftConfig
-from cutline.decoders import Nic, Soft, build_decoder, decoder_names, unroll
-from cutline.decoders.head import Head, Headed
-from cutline.errors import UsageError
-from cutline.functional import Features
+from cutline.decoders import Adaptive, Dot, Hard, Nic, Rnn, Soft, Spatial, unroll
+from cutline.functional import attention_lstm, rnn_backward
 
-V, D, E, H, A, R = 11, 5, 4, 6, 3, 4
-WORDS = torch.tensor([[[1, 4, 9, 5]], [[1, 7, 7, 2]]])
-LENGTHS = torch.tensor([[4], [4]])
+SIZES = {"vocabulary_size": V, "feature_size": D, "embedding": E, "hidden": H}
+CELLS = pytest.mark.parametrize("cell", ["scratch", "fused"])
 
 
 @pytest.fixture(autouse=True)
@@ -20,54 +34,75 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
-def features(images: int = 2) -> Features:
-    grid = torch.randn(images, R, D, dtype=torch.float64)
-    return Features(grid, torch.randn(images, D, dtype=torch.float64), 2, 2)
+def stacked(decoder: Soft | Dot) -> tuple[Tensor, Tensor, Tensor]:
+    """The LSTM's weights (input, 4H), (H, 4H), (4H,), wherever the decoder keeps them."""
+    if decoder.scratch is None:
+        return decoder.Wx, decoder.Wh, decoder.b
+    Wxh, Wh, b = decoder.scratch.stacked()
+    return Wxh, Wh, b
 
 
-def torch_lstm(decoder: Nic | Soft) -> nn.LSTMCell:
-    """PyTorch's cell with a decoder's weights: its gates stand in the order i, f, g, o."""
-    hidden = decoder.Wh.shape[0]
-    i, f, o, g = (torch.arange(n * hidden, (n + 1) * hidden) for n in range(4))
-    order = torch.cat([i, f, g, o])
-    cell = nn.LSTMCell(decoder.Wx.shape[0], hidden).double()
-    with torch.no_grad():
-        cell.weight_ih.copy_(decoder.Wx[:, order].T)
-        cell.weight_hh.copy_(decoder.Wh[:, order].T)
-        cell.bias_ih.copy_(decoder.b[order])
-        cell.bias_hh.zero_()
-    return cell
+def close(left: Tensor, right: Tensor) -> bool:
+    return torch.allclose(left, right, rtol=0, atol=1e-12)
 
 
-def teacher_forced(decoder: Nic | Soft, seen: Features) -> Tensor:
-    """Scores (B, T, V)."""
-    unrolled = unroll(decoder, seen, WORDS, LENGTHS)
-    scores = torch.empty(WORDS.numel(), V, dtype=torch.float64)
-    scores[unrolled.places] = decoder.project(unrolled.output)
-    return scores.view(2, 4, V)
+# --- those that see the image once
 
 
-def randomise(decoder: nn.Module) -> None:
-    with torch.no_grad():
-        for parameter in decoder.parameters():
-            parameter.normal_(0, 0.7)
-
-
-def test_nic_reads_the_image_and_then_the_words():
-    decoder = Nic(vocabulary_size=V, feature_size=D, embedding=E, hidden=H).double().eval()
-    randomise(decoder)
-    seen, cell = features(), torch_lstm(decoder)
-    scores = teacher_forced(decoder, seen)
+@pytest.mark.parametrize("backward", ["auto", "manual"])
+def test_rnn_starts_from_the_image_and_reads_the_words(backward):
+    decoder = randomised(Rnn(**SIZES, backward=backward))
+    seen = features()
+    _, scores = teacher_forced(decoder, seen)
     for b in range(2):
-        h, c = cell(seen.pooled[b] @ decoder.W_i.weight.T + decoder.W_i.bias)
+        h = decoder.W_p.weight @ seen.pooled[b] + decoder.W_p.bias
         for t, word in enumerate(WORDS[b, 0]):
-            h, c = cell(decoder.embed.weight[word], (h, c))
-            expected = decoder.W_v.weight @ h + decoder.W_v.bias
-            assert torch.allclose(scores[b, t], expected, atol=1e-12)
+            x = decoder.embed.weight[word]
+            h = torch.tanh(decoder.Wx.T @ x + decoder.Wh.T @ h + decoder.b)
+            assert close(scores[b, t], decoder.W_v.weight @ h + decoder.W_v.bias)
+
+
+@pytest.mark.parametrize("lengths", [[[4], [4]], [[1], [3]], [[0], [2]]], ids=str)
+def test_the_gradient_by_hand_trains_rnn_as_autograd_does(lengths, monkeypatch):
+    auto, manual = (randomised(Rnn(**SIZES, backward=name)) for name in ("auto", "manual"))
+    manual.load_state_dict(auto.state_dict())
+    seen, weights = features(), torch.randn(sum(map(sum, lengths)), V).double()
+    calls = []
+    by_hand = Mock(side_effect=rnn_backward)
+    monkeypatch.setattr("cutline.decoders.rnn.rnn_backward", by_hand)
+    for decoder in (auto, manual):
+        unrolled = unroll(decoder, seen, WORDS, torch.tensor(lengths))
+        (decoder.project(unrolled.output) * weights).sum().backward()
+        calls.append(by_hand.call_count)
+    assert calls[0] == 0 < calls[1]
+    for ours, theirs in zip(manual.parameters(), auto.parameters(), strict=True):
+        assert ours.grad.abs().max() > 0
+        assert torch.allclose(ours.grad, theirs.grad, rtol=1e-10, atol=1e-10)
+
+
+@CELLS
+@pytest.mark.parametrize("layers", [1, 3])
+def test_nic_reads_the_image_and_then_the_words(cell, layers):
+    decoder = randomised(Nic(**SIZES, cell=cell, layers=layers))
+    seen, cells = features(), [torch_cell(*decoder.lstm.stacked(n)) for n in range(layers)]
+    _, scores = teacher_forced(decoder, seen)
+    for b in range(2):
+        states = [None] * layers
+
+        def read(x: Tensor, states: list) -> Tensor:
+            for n, layer in enumerate(cells):
+                states[n] = layer(x, states[n])
+                x = states[n][0]
+            return x
+
+        read(decoder.W_i.weight @ seen.pooled[b] + decoder.W_i.bias, states)
+        for t, word in enumerate(WORDS[b, 0]):
+            h = read(decoder.embed.weight[word], states)
+            assert close(scores[b, t], decoder.W_v.weight @ h + decoder.W_v.bias)
 
 
 def test_nic_never_sees_the_image_again():
-    decoder = Nic(vocabulary_size=V, feature_size=D, embedding=E, hidden=H).double().eval()
+    decoder = randomised(Nic(**SIZES))
     memory = decoder.prepare(features())
     state = decoder.start(memory)
     here = decoder.step(WORDS[:, 0, 0], state, memory)
@@ -75,27 +110,58 @@ def test_nic_never_sees_the_image_again():
     assert torch.equal(here.output, elsewhere.output)
 
 
-def test_soft_is_show_attend_and_tell():
-    decoder = Soft(vocabulary_size=V, feature_size=D, embedding=E, hidden=H, attention=A)
-    decoder.double().eval()
-    randomise(decoder)
-    seen, cell = features(), torch_lstm(decoder)
-    unrolled = unroll(decoder, seen, WORDS, LENGTHS)
-    scores, by_hand = teacher_forced(decoder, seen), []
+# --- those that look before each word
+
+
+@CELLS
+def test_dot_looks_by_dot_products_over_the_projected_grid(cell):
+    decoder = randomised(Dot(**SIZES, cell=cell))
+    seen = features()
+    unrolled, scores = teacher_forced(decoder, seen)
+    if cell == "scratch":
+        Wxa, Wh, b = decoder.scratch.stacked()
+    else:
+        Wxa, Wh, b = torch.cat([decoder.Wx, decoder.Wattn]), decoder.Wh, decoder.b
+    lstm = torch_cell(Wxa, Wh, b)
+    for n in range(2):
+        grid = [decoder.W_p.weight @ a + decoder.W_p.bias for a in seen.grid[n]]
+        h = c = sum(grid) / R
+        for t, word in enumerate(WORDS[n, 0]):
+            M = softmax([h @ a / H**0.5 for a in grid])
+            x = torch.cat([decoder.embed.weight[word], weighted(M, torch.stack(grid))])
+            h, c = lstm(x, (h, c))
+            assert close(unrolled.attention[n, 0, t], M)
+            assert close(scores[n, t], decoder.W_v.weight @ h + decoder.W_v.bias)
+
+
+def test_dot_is_the_whole_sequence_function():
+    decoder = randomised(Dot(**SIZES))
+    seen = features()
+    unrolled, _ = teacher_forced(decoder, seen)
+    A = decoder.W_p(seen.grid).transpose(1, 2).view(2, H, 2, 2)
+    x = decoder.embed(WORDS[:, 0])
+    h = attention_lstm(x, A, decoder.Wx, decoder.Wh, decoder.Wattn, decoder.b)
+    assert close(unrolled.output[unrolled.places.argsort()], h.flatten(0, 1))
+
+
+@CELLS
+def test_soft_is_show_attend_and_tell(cell):
+    decoder = randomised(Soft(**SIZES, attention=A, cell=cell))
+    seen, lstm = features(), torch_cell(*stacked(decoder))
+    unrolled, scores = teacher_forced(decoder, seen)
+    by_hand = []
     for b in range(2):
         a = seen.grid[b]
         mean = sum(a) / R
         h, c = torch.tanh(decoder.init_h(mean)), torch.tanh(decoder.init_c(mean))
         for t, word in enumerate(WORDS[b, 0]):
-            e = [decoder.v @ torch.tanh(decoder.W_a(a_i) + h @ decoder.W_h) for a_i in a]
-            alpha = torch.stack(e).exp() / sum(torch.stack(e).exp())
-            beta = 1 / (1 + torch.exp(-decoder.f_beta(h)))
-            z = beta * sum(share * a_i for share, a_i in zip(alpha, a, strict=True))
+            alpha = looked_at(decoder, a, h)
+            z = sigmoid(decoder.f_beta(h)) * weighted(alpha, a)
             y = decoder.embed.weight[word]
-            h, c = cell(torch.cat([y, z]), (h, c))
+            h, c = lstm(torch.cat([y, z]), (h, c))
             expected = decoder.L_o(y + decoder.L_h(h) + decoder.L_z.weight @ z)
-            assert torch.allclose(unrolled.attention[b, 0, t], alpha, atol=1e-12)
-            assert torch.allclose(scores[b, t], expected, atol=1e-12)
+            assert close(unrolled.attention[b, 0, t], alpha)
+            assert close(scores[b, t], expected)
             by_hand.append(expected)
     weights = list(decoder.init_h.parameters())  # what every path through time leads back to
     ours = torch.autograd.grad(scores.square().sum(), weights)
@@ -104,43 +170,56 @@ def test_soft_is_show_attend_and_tell():
         assert torch.allclose(gradient, own, rtol=1e-9)
 
 
-def test_a_head_is_linear_then_batch_norm_and_pools_what_it_made():
-    head = Head(D, 3).double()
-    seen = features()
-    projected = head(seen)
-    flat = (seen.grid @ head.linear.weight.T).reshape(-1, 3)
-    expected = (flat - flat.mean(0)) / (flat.var(0, unbiased=False) + head.norm.eps).sqrt()
-    assert torch.allclose(projected.grid.reshape(-1, 3), expected)
-    assert torch.allclose(projected.pooled, projected.grid.mean(1))
-    assert (projected.height, projected.width) == (seen.height, seen.width)
+def looked_at(decoder: Soft, a: Tensor, h: Tensor) -> Tensor:
+    return softmax([decoder.v @ torch.tanh(decoder.W_a(a_i) + h @ decoder.W_h) for a_i in a])
 
 
-# --- by name
+@CELLS
+@pytest.mark.parametrize("inference", ["argmax", "expectation"])
+def test_hard_is_soft_with_another_context_and_no_gate(cell, inference):
+    decoder = randomised(Hard(**SIZES, attention=A, cell=cell, inference=inference))
+    seen, lstm = features(), torch_cell(*stacked(decoder))
+    unrolled, scores = teacher_forced(decoder, seen)
+    assert unrolled.location is None
+    for b in range(2):
+        a = seen.grid[b]
+        mean = sum(a) / R
+        h, c = torch.tanh(decoder.init_h(mean)), torch.tanh(decoder.init_c(mean))
+        for t, word in enumerate(WORDS[b, 0]):
+            alpha = looked_at(decoder, a, h)
+            z = a[int(alpha.argmax())] if inference == "argmax" else weighted(alpha, a)
+            y = decoder.embed.weight[word]
+            h, c = lstm(torch.cat([y, z]), (h, c))
+            assert close(unrolled.attention[b, 0, t], alpha)
+            assert close(scores[b, t], decoder.L_o(y + decoder.L_h(h) + decoder.L_z.weight @ z))
 
 
-def test_a_decoder_is_built_with_the_sizes_of_its_recipe():
-    config = SoftConfig(embedding=E, hidden=H, attention=A, dropout=0.25)
-    decoder = build_decoder(config, vocabulary_size=V, feature_size=D)
-    assert isinstance(decoder, Soft)
-    assert decoder.embed.weight.shape == (V, E)
-    assert decoder.W_a.weight.shape == (A, D)
-    assert decoder.Wh.shape == (H, 4 * H)
-    assert decoder.dropout == 0.25
+# --- those that look after each word
 
 
-def test_a_head_stands_before_the_decoder_and_sets_its_feature_size():
-    decoder = build_decoder(NicConfig(embedding=E, head=3), vocabulary_size=V, feature_size=D)
-    assert isinstance(decoder, Headed)
-    assert decoder.head.linear.weight.shape == (3, D)
-    assert decoder.decoder.W_i.weight.shape == (E, 3)
-    assert (decoder.attends, decoder.needs) == (False, "pooled")
-
-
-def test_every_decoder_of_a_recipe_is_registered():
-    assert {"nic", "soft"} <= set(decoder_names())
-
-
-def test_an_unknown_decoder_is_answered_with_the_known_ones():
-    config = SoftConfig.model_construct(name="sotf")
-    with pytest.raises(UsageError, match=r"no decoder 'sotf'; did you mean 'soft'\? .*nic"):
-        build_decoder(config, vocabulary_size=V, feature_size=D)
+@CELLS
+@pytest.mark.parametrize("kind", [Spatial, Adaptive])
+def test_spatial_and_adaptive_know_when_to_look(cell, kind):
+    decoder = randomised(kind(**SIZES, attention=A, cell=cell))
+    seen, lstm = features(), torch_cell(*decoder.lstm.stacked(0))
+    unrolled, scores = teacher_forced(decoder, seen)
+    for b in range(2):
+        regions = torch.relu(torch.stack([decoder.W_a(a) for a in seen.grid[b]]))
+        v_g = torch.relu(decoder.W_b(sum(seen.grid[b]) / R))
+        h = m = torch.zeros(H).double()
+        for t, word in enumerate(WORDS[b, 0]):
+            x = torch.cat([decoder.embed.weight[word], v_g])
+            before = h
+            h, m = lstm(x, (h, m))
+            g = h @ decoder.W_g
+            z = [decoder.w_z @ torch.tanh(v @ decoder.W_v + g) for v in regions]
+            alpha = softmax(z)
+            context = weighted(alpha, regions)
+            if kind is Adaptive:
+                s = sigmoid(x @ decoder.W_x + before @ decoder.W_h) * torch.tanh(m)
+                beta = softmax([*z, decoder.w_z @ torch.tanh(s @ decoder.W_s + g)])[R]
+                context = beta * s + (1 - beta) * context
+                alpha = (1 - beta) * alpha
+                assert close(unrolled.sentinel[b, 0, t], beta)
+            assert close(unrolled.attention[b, 0, t], alpha)
+            assert close(scores[b, t], decoder.W_p.weight @ (context + h) + decoder.W_p.bias)

@@ -6,39 +6,13 @@ import huggingface_hub
 import pytest
 import timm
 import torch
+from eyes import build, noise, normalised, refusal, responds, statistics, trained
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from torch import Tensor
-from torchvision.transforms.functional import normalize
 
 from cutline.config import EncoderConfig
-from cutline.encoders import Encoder, build_encoder
-from cutline.errors import UsageError
+from cutline.encoders import build_encoder
 from cutline.preprocessing import Preprocessing
-
-
-def build(name: str = "test_resnet", **fields) -> Encoder:
-    torch.manual_seed(0)
-    return build_encoder(EncoderConfig(name=name, **{"weights": "random", **fields}))
-
-
-def refusal(name: str = "test_resnet", **fields) -> str:
-    with pytest.raises(UsageError) as caught:
-        build(name, **fields)
-    return str(caught.value)
-
-
-def noise(encoder: Encoder, images: int = 2) -> Tensor:
-    side = encoder.preprocessing.size
-    generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (images, 3, side, side), dtype=torch.uint8, generator=generator)
-
-
-def trained(encoder: Encoder, depth: int = 2) -> list[str]:
-    """The parts of the backbone with a parameter that trains, in order."""
-    names = [name for name, p in encoder.backbone.named_parameters() if p.requires_grad]
-    return list(dict.fromkeys(".".join(name.split(".")[:depth]) for name in names))
-
 
 # --- what it sees
 
@@ -60,20 +34,55 @@ def test_any_backbone_gives_a_grid(name, grid):
     features = encoder(noise(encoder, 1))
     assert features.grid.shape == (1, grid[0] * grid[1], grid[2])
     assert (features.height, features.width) == grid[:2]
-    assert torch.allclose(features.pooled, features.grid.mean(1))
 
 
-def test_vgg19_gives_its_14_by_14_by_512():
-    encoder = build("vgg19", stage=4)
-    assert (encoder.height, encoder.width, encoder.feature_size) == (14, 14, 512)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "test_resnet",
+        "test_vit",
+        "deit_tiny_distilled_patch16_224",
+        "vit_tiny_r_s16_p8_224",
+        "swin_tiny_patch4_window7_224",
+        "test_convnext",  # normalises what it has pooled
+    ],
+)
+def test_the_pooled_feature_is_what_timms_classifier_reads(name):
+    encoder = build(name).eval()
+    images = noise(encoder, 1)
+    final = encoder.backbone.forward_features(normalised(encoder, images))
+    expected = encoder.backbone.forward_head(final, pre_logits=True)
+    assert torch.allclose(encoder(images).pooled, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [("test_vit", {"stage": 2}), ("efficientvit_b0", {}), ("test_vit", {"positions": True})],
+    ids=["a stage", "a classifier of another size", "positions"],
+)
+def test_else_the_pooled_feature_is_the_mean_of_the_grid(name, fields):
+    if fields.get("positions"):  # they are of places, and the class token has none
+        fields = {**fields, "trainable": "all", "options": {"global_pool": "avg", "fc_norm": False}}
+    features = build(name, **fields).eval()(torch.zeros(1, 3, 160, 160, dtype=torch.uint8))
+    assert torch.allclose(features.pooled, features.grid.mean(1), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
+def test_features_are_packed_into_a_table_and_come_out_again(name):
+    encoder = build(name).eval()
+    features = encoder(noise(encoder))
+    table = encoder.pack(features)
+    assert table.shape == (2, *encoder.table)
+    assert table.shape[1] == features.grid.shape[1] + (name == "test_vit")
+    for there, back in zip(features, encoder.unpack(table), strict=True):
+        assert torch.equal(torch.as_tensor(there), torch.as_tensor(back))
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
 def test_final_features_are_the_backbones_of_normalised_pictures(name):
     encoder = build(name).eval()
-    images, settings = noise(encoder), encoder.preprocessing
-    inputs = normalize(images / 255, settings.mean, settings.std)
-    expected = encoder.backbone.forward_features(inputs)
+    images = noise(encoder)
+    expected = encoder.backbone.forward_features(normalised(encoder, images))
     without_class_token = expected[:, 1:]
     expected = without_class_token if name == "test_vit" else expected.flatten(2).transpose(1, 2)
     assert torch.allclose(encoder(images).grid, expected, atol=1e-4)
@@ -85,8 +94,8 @@ def test_a_tapped_stage_is_that_of_the_whole_backbone(name, stage):
     encoder = build(name, stage=stage).eval()
     torch.manual_seed(0)
     whole = timm.create_model(name, num_classes=0).eval()
-    images, settings = noise(encoder, 1), encoder.preprocessing
-    inputs = normalize(images / 255, settings.mean, settings.std)
+    images = noise(encoder, 1)
+    inputs = normalised(encoder, images)
     every = whole.forward_intermediates(inputs, intermediates_only=True, output_fmt="NCHW")
     expected = every[stage].flatten(2).transpose(1, 2)
     assert torch.allclose(encoder(images).grid, expected, atol=1e-4)
@@ -112,13 +121,7 @@ def test_what_lies_behind_the_tap_is_not_kept():
 @pytest.mark.parametrize(("row", "column"), [(0, 1), (1, 0)])
 def test_regions_are_numbered_row_by_row(name, stage, row, column):
     encoder = build(name, stage=stage).eval()
-    side = encoder.preprocessing.size
-    plain = torch.full((1, 3, side, side), 127, dtype=torch.uint8)
-    spotted = plain.clone()
-    top, left = row * side * 7 // 8, column * side * 7 // 8
-    spotted[..., top : top + side // 8, left : left + side // 8] = 255
-    change = (encoder(spotted).grid - encoder(plain).grid).norm(dim=2)[0]
-    found_row, found_column = divmod(int(change.argmax()), encoder.width)
+    found_row, found_column = responds(encoder, row, column)
     assert (found_row >= encoder.height // 2, found_column >= encoder.width // 2) == (row, column)
 
 
@@ -194,10 +197,6 @@ def test_the_last_stages_end_at_the_tap(stage):
         assert (parameter.grad is not None) == (".layer2." in name), name
 
 
-def statistics(encoder: Encoder) -> dict[str, Tensor]:
-    return {k: v.clone() for k, v in encoder.state_dict().items() if "running_mean" in k}
-
-
 def test_frozen_statistics_do_not_move_while_the_others_do():
     encoder = build("test_resnet", trainable={"last_stages": 1}).train()
     before = statistics(encoder)
@@ -215,6 +214,22 @@ def test_a_frozen_encoder_says_the_same_in_training():
     assert torch.equal(encoder.train()(images).grid, encoder.eval()(images).grid)
     encoder = build("test_resnet", trainable="all")
     assert not torch.allclose(encoder.train()(images).grid, encoder.eval()(images).grid)
+
+
+def test_an_encoder_on_hold_is_frozen_whole_until_it_is_let_go():
+    encoder = build("test_resnet", trainable={"last_stages": 2}, positions=True)
+    encoder.hold(True)
+    before, images = statistics(encoder), noise(encoder)
+    assert encoder.trains
+    grid = encoder.train()(images).grid
+    assert not grid.requires_grad
+    assert torch.equal(grid, encoder.eval()(images).grid)
+    encoder.hold(False)
+    assert encoder.training
+    assert encoder(images).grid.requires_grad
+    moved = [k for k, v in statistics(encoder).items() if not torch.equal(v, before[k])]
+    assert moved
+    assert all(".layer3." in name or ".layer4." in name for name in moved)
 
 
 def test_measuring_leaves_no_trace():
@@ -307,9 +322,10 @@ def test_a_download_that_fails_names_the_file_to_get(monkeypatch):
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", offline)
     assert refusal("resnet18", weights="download") == (
-        "The weights of resnet18 could not be downloaded (ConnectionError). Get model.safetensors "
-        "of the Hugging Face model timm/resnet18.a1_in1k on another machine, put it anywhere, and "
-        "type encoder.weights=PATH/model.safetensors."
+        "The weights of resnet18 could not be downloaded (ConnectionError). On another machine get "
+        "the file model.safetensors of the Hugging Face model timm/resnet18.a1_in1k, put it at "
+        "weights/resnet18.a1_in1k.safetensors, and type "
+        "encoder.weights=weights/resnet18.a1_in1k.safetensors."
     )
 
 

@@ -21,12 +21,11 @@ class Network(nn.Module):
         self.decoder = decoder
 
     def features(self, inputs: Tensor) -> Features:
-        """Encode bytes (B, 3, S, S), or dress up features (B, R, D) that were computed before."""
+        """Encode bytes (B, 3, S, S), or unpack features (B, R, D) that were computed before."""
         if inputs.dtype == torch.uint8:
             features: Features = self.encoder(inputs)
             return features
-        grid = inputs.float()
-        return Features(grid, grid.mean(1), self.encoder.height, self.encoder.width)
+        return self.encoder.unpack(inputs.float())
 
 
 def build_network(

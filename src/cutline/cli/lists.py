@@ -57,13 +57,14 @@ def recipes() -> None:
     folder = recipe_folder()
     rows = []
     for path in sorted(folder.rglob("*.yaml")):
-        comments = []
+        purpose = []
         for line in path.read_text(encoding="utf-8").splitlines():
-            if not line.startswith("#"):
+            if not line.startswith("#") or line.startswith("# Cost"):
                 break
-            comments.append(line.lstrip("# "))
-        rows.append([str(path.relative_to(folder).with_suffix("")), " ".join(comments)])
+            purpose.append(line.lstrip("# "))
+        rows.append([str(path.relative_to(folder).with_suffix("")), " ".join(purpose)])
     table("", ["recipe", "what it is"], rows)
+    say(f"The files in {folder} also say what each costs and scores.")
     say("Next: cutline train RECIPE [KEY=VALUE ...]")
 
 

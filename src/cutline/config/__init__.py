@@ -1,35 +1,54 @@
 """Recipes: what to train, on what, how; a YAML file and `key=value` changes to it.
 
 recipe    the fields
+decoder   those of the decoders
 reading   a file and changes become a recipe
 faults    what is wrong with one, in sentences
 """
 
+from cutline.config.decoder import (
+    AdaptiveConfig,
+    DecoderConfig,
+    DotConfig,
+    HardConfig,
+    NicConfig,
+    RnnConfig,
+    SoftConfig,
+    SpatialConfig,
+)
 from cutline.config.reading import change_search, find_recipe, read_recipe, recipe_folder
 from cutline.config.recipe import (
     DataConfig,
-    DecoderConfig,
     EncoderConfig,
     LastStages,
-    NicConfig,
     Recipe,
     ScenesConfig,
+    ScheduledSamplingConfig,
     SearchConfig,
-    SoftConfig,
+    SelfCriticalConfig,
     TrainingConfig,
+    WordsConfig,
 )
 
 __all__ = [
+    "AdaptiveConfig",
     "DataConfig",
     "DecoderConfig",
+    "DotConfig",
     "EncoderConfig",
+    "HardConfig",
     "LastStages",
     "NicConfig",
     "Recipe",
+    "RnnConfig",
     "ScenesConfig",
+    "ScheduledSamplingConfig",
     "SearchConfig",
+    "SelfCriticalConfig",
     "SoftConfig",
+    "SpatialConfig",
     "TrainingConfig",
+    "WordsConfig",
     "change_search",
     "find_recipe",
     "read_recipe",

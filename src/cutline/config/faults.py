@@ -7,7 +7,8 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from cutline.config.recipe import DecoderConfig, Recipe
+from cutline.config.decoder import DecoderConfig
+from cutline.config.recipe import Recipe
 from cutline.errors import did_you_mean
 
 __all__ = ["explain_faults"]
@@ -21,7 +22,11 @@ def explain_faults(error: ValidationError, tree: Mapping[str, Any]) -> str:
         kind = str(fault["type"])
         if kind.startswith("union_tag"):
             place, kind = [*place, "name"], "missing" if "not_found" in kind else "literal_error"
-        sentences.setdefault(".".join(place), _sentence(kind, place, fault, tree))
+        if kind == "value_error":  # a validator of ours, which speaks for itself
+            sentence = f"{fault['ctx']['error']}."
+        else:
+            sentence = _sentence(kind, place, fault, tree)
+        sentences.setdefault(".".join(place), sentence)
     return " ".join(
         sentence
         for key, sentence in sentences.items()

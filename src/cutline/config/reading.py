@@ -30,7 +30,11 @@ def find_recipe(name: str) -> Path:
         if path.is_file():
             return path
     names = [str(p.relative_to(shipped).with_suffix("")) for p in shipped.rglob("*.yaml")]
-    raise UsageError(f"There is no recipe {name}; {did_you_mean(bare, names)}, or a YAML file.")
+    hint = did_you_mean(bare, names).partition("Allowed")[0]
+    raise UsageError(
+        f"There is no recipe {name}; {hint}`cutline recipes` lists those there are; a path of a "
+        "YAML file will do too."
+    )
 
 
 def read_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:

@@ -4,30 +4,25 @@ Unknown keys are errors, values don't change. Nothing here is handed to a layer:
 into plain arguments.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from cutline.config.base import Config
+from cutline.config.decoder import DecoderConfig
 
 __all__ = [
     "DataConfig",
-    "DecoderConfig",
     "EncoderConfig",
     "LastStages",
-    "NicConfig",
     "Recipe",
     "ScenesConfig",
+    "ScheduledSamplingConfig",
     "SearchConfig",
-    "SoftConfig",
+    "SelfCriticalConfig",
     "TrainingConfig",
+    "WordsConfig",
 ]
-
-
-class Config(BaseModel):
-    """Base of all parts of a recipe: unknown keys are errors, values don't change."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True
-    )
 
 
 class ScenesConfig(Config):
@@ -82,58 +77,105 @@ class EncoderConfig(Config):
         False, description="add a learned vector to each region; for an encoder that is trained"
     )
     learning_rate: float = Field(1e-4, gt=0, description="of the encoder, when it is trained")
+    from_epoch: int = Field(
+        1, gt=0, description="train it from this epoch on; until then it is frozen, whole"
+    )
     options: dict[str, Any] = Field(
         default_factory=dict, description="passed on to timm, such as {pad_type: same}"
     )
 
     @model_validator(mode="after")
-    def _positions_are_trained(self) -> "EncoderConfig":
-        if self.positions and self.trainable == "none":
-            raise ValueError("positions are learned, so trainable must not be none")
+    def _what_trains_is_trainable(self) -> "EncoderConfig":
+        for name, given in (("positions", self.positions), ("from_epoch", self.from_epoch > 1)):
+            if given and self.trainable == "none":
+                raise ValueError(
+                    f"encoder.{name} is of an encoder that is trained, but encoder.trainable is "
+                    "none; give encoder.trainable=all or encoder.trainable.last_stages=2"
+                )
         return self
 
 
-class CommonDecoderConfig(Config):
-    """What every decoder has."""
+class WordsConfig(Config):
+    """How the embedding of the words begins."""
 
-    embedding: int = Field(512, gt=0, description="size of a word's embedding")
-    hidden: int = Field(512, gt=0, description="size of the hidden state")
-    dropout: float = Field(0.5, ge=0, lt=1, description="of words, states and outputs")
-    head: int | None = Field(
-        None, gt=0, description="project the features to this size first (linear + BatchNorm)"
+    vectors: str | None = Field(
+        None,
+        description="a file of GloVe-format vectors, .txt or .txt.gz, as long as decoder.embedding;"
+        " default: drawn at random",
+    )
+    frozen: bool = Field(False, description="leave the embedding as the vectors are")
+
+    @model_validator(mode="after")
+    def _frozen_are_given(self) -> "WordsConfig":
+        if self.frozen and self.vectors is None:
+            raise ValueError(
+                "words.frozen leaves the vectors as they are, but none are given; give "
+                "words.vectors=FILE.txt, or words.frozen=false"
+            )
+        return self
+
+
+class ScheduledSamplingConfig(Config):
+    """How often training reads the model's own word in place of the true one."""
+
+    start: int = Field(1, gt=0, description="epoch of the first increase; until then, never")
+    increase: float = Field(0.05, gt=0, le=1, description="added to the probability each time")
+    every: int = Field(5, gt=0, description="epochs from one increase to the next")
+    maximum: float = Field(0.25, gt=0, le=1, description="largest probability")
+
+
+class SelfCriticalConfig(Config):
+    """What self-critical training draws, and what it compares with."""
+
+    samples: int = Field(5, gt=0, description="captions drawn of each image")
+    baseline: Literal["greedy", "others"] = Field(
+        "others", description="the greedy caption's reward, or the mean of the other samples'"
     )
 
-
-class SoftConfig(CommonDecoderConfig):
-    """Show, Attend and Tell, soft attention."""
-
-    name: Literal["soft"] = "soft"
-    attention: int = Field(512, gt=0, description="size of the attention's hidden layer")
-    penalty: float = Field(1.0, ge=0, description="lambda of the doubly stochastic penalty")
-
-
-class NicConfig(CommonDecoderConfig):
-    """Show and Tell."""
-
-    name: Literal["nic"] = "nic"
-
-
-DecoderConfig = Annotated[SoftConfig | NicConfig, Field(discriminator="name")]
+    @model_validator(mode="after")
+    def _others_are_there(self) -> "SelfCriticalConfig":
+        if self.baseline == "others" and self.samples == 1:
+            raise ValueError(
+                "one sample has no others to compare with; give samples=5, or baseline=greedy"
+            )
+        return self
 
 
 class TrainingConfig(Config):
     """How to train."""
 
+    objective: Literal["likelihood", "self_critical"] = Field(
+        "likelihood", description="the references' words, or CIDEr-D of the decoder's own captions"
+    )
+    start_from: str | None = Field(
+        None, description="folder of a model to begin with, its words included; default: anew"
+    )
+    self_critical: SelfCriticalConfig = Field(
+        SelfCriticalConfig(), description="used when objective is self_critical"
+    )
     epochs: int = Field(10, gt=0, description="passes over the training images")
     batch_size: int = Field(32, gt=0, description="images in a batch, each with its captions")
     learning_rate: float = Field(1e-3, gt=0, description="of the decoder (AdamW)")
     weight_decay: float = Field(1e-4, ge=0, description="of matrices; biases and norms have none")
     warmup_steps: int = Field(100, ge=0, description="steps until the full learning rate")
-    schedule: Literal["cosine", "plateau", "constant"] = Field(
-        "cosine", description="plateau: times 0.5 when validation has not improved for 2 epochs"
+    schedule: Literal["cosine", "plateau", "step", "constant"] = Field(
+        "cosine",
+        description="how learning rates fall after the warm-up: cosine, plateau, step, constant",
+    )
+    decay_factor: float = Field(
+        0.5, gt=0, lt=1, description="plateau and step: what the learning rates are multiplied by"
+    )
+    decay_epochs: int = Field(
+        2,
+        gt=0,
+        description="plateau: when validation has not improved for so many epochs; "
+        "step: every so many",
     )
     gradient_clip: float = Field(5.0, gt=0, description="largest norm of the gradient")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="probability given to other words")
+    scheduled_sampling: ScheduledSamplingConfig | None = Field(
+        None, description="read own words too (Bengio et al. 2015); default: only true ones"
+    )
     patience: int | None = Field(
         None, gt=0, description="stop when validation has not improved for so many epochs"
     )
@@ -165,5 +207,6 @@ class Recipe(Config):
     data: DataConfig
     encoder: EncoderConfig
     decoder: DecoderConfig
+    words: WordsConfig = Field(default_factory=WordsConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     search: SearchConfig = Field(default_factory=SearchConfig)

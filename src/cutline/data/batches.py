@@ -49,7 +49,7 @@ class Pictures:
 
 
 class Batch(NamedTuple):
-    """`inputs` are bytes (B, 3, S, S) or features (B, R, D) in half precision.
+    """`inputs` are bytes (B, 3, S, S) or packed features (B, R, D) in half precision.
 
     `words` (B, K, T + 1) run from `<start>` to `<end>` and are padded; `lengths` (B, K) count the
     words to predict, the `<end>` included, and are 0 for a caption that is not there. Images stand

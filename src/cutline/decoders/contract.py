@@ -5,12 +5,16 @@
     out    = decoder.step(words, state, memory)   # Step
     scores = decoder.project(out.output)          # the vocabulary, for one step or for all at once
 
+Where the recurrence does not depend on attention, `run` may read whole captions in one go; nothing
+but `unroll` calls it, and the contract suite shows it equal to the steps.
+
 Several captions of one image (its references in training, its beams in search) share its memory:
 `step` takes `N = B * K` words and states for the `B` images of `memory`, and caption `n` belongs to
 image `n // K`. Whatever a decoder needs of the image it finds in `memory`; nothing is copied `K`
 times.
 
-Shapes: `B` images, `N` captions, `R` regions, `D` feature size, `V` vocabulary, `O` output size.
+Shapes: `B` images, `N` captions, `T` time steps, `R` regions, `D` feature size, `V` vocabulary, `O`
+output size.
 """
 
 from abc import ABC, abstractmethod
@@ -27,7 +31,10 @@ Rows = TypeVar("Rows", bound=tuple[Any, ...])
 
 
 class Location(NamedTuple):
-    """A sampled place to look at, its log-probability, the distribution's entropy; (N,) each."""
+    """A sampled place to look at, its log-probability, the distribution's entropy; (N,) each.
+
+    A caption for which nothing was sampled has region -1 and zeros, without a gradient.
+    """
 
     region: Tensor
     log_prob: Tensor
@@ -70,6 +77,21 @@ class Decoder(nn.Module, ABC):
     @abstractmethod
     def step(self, words: Tensor, state: Any, memory: Any) -> Step:
         """Read `words` (N,) and look again; `state` has `N = B * K` rows."""
+
+    def run(self, words: Tensor, lengths: Tensor, state: Any) -> Tensor | None:  # noqa: ARG002
+        """Read whole captions faster than by steps, or return None: there is nothing but steps.
+
+        Only for a decoder whose steps report their output and nothing else.
+
+        Args:
+            words: what is read at each step, (N, T).
+            lengths: how many of them are real, (N,); zero for a caption that is not there.
+            state: before the first word, `N` rows.
+
+        Returns:
+            The steps' outputs (N, T, O); anything past the end of a caption.
+        """
+        return None
 
     @abstractmethod
     def project(self, output: Tensor) -> Tensor:

@@ -50,6 +50,10 @@ class Headed(Decoder):
         """See the decoder."""
         return self.decoder.step(words, state, memory)
 
+    def run(self, words: Tensor, lengths: Tensor, state: Any) -> Tensor | None:
+        """See the decoder."""
+        return self.decoder.run(words, lengths, state)
+
     def project(self, output: Tensor) -> Tensor:
         """See the decoder."""
         return self.decoder.project(output)

@@ -6,18 +6,20 @@ is never seen again.
     x_{-1} = W_i CNN(I)      x_t = W_e S_t      h_t, c_t = LSTM(x_t, h_{t-1}, c_{t-1})
     p(y_t) = softmax(W_v h_t)
 
-Shapes: `B` images, `N` captions, `D` feature size, `E` embedding, `H` hidden, `V` vocabulary.
+Shapes: `B` images, `N` captions, `T` time steps, `D` feature size, `E` embedding, `H` hidden,
+`V` vocabulary.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from cutline.decoders.contract import Decoder, Step, uniform
+from cutline.decoders.contract import Decoder, Step, take_rows
+from cutline.decoders.lstm import LstmState, build_lstm
 from cutline.decoders.registry import register
-from cutline.functional import Features, lstm_step
+from cutline.functional import Features
 
 __all__ = ["Nic"]
 
@@ -26,13 +28,6 @@ class Memory(NamedTuple):
     """`image` (B, E): the pooled feature, projected to the size of a word."""
 
     image: Tensor
-
-
-class State(NamedTuple):
-    """`h` and `c`, both (N, H)."""
-
-    h: Tensor
-    c: Tensor
 
 
 @register("nic")
@@ -49,38 +44,48 @@ class Nic(Decoder):
         feature_size: int,
         embedding: int = 512,
         hidden: int = 512,
+        layers: int = 1,
         dropout: float = 0.5,
+        cell: Literal["scratch", "fused"] = "fused",
     ) -> None:
         super().__init__()
         self.dropout = dropout
-        self.hidden = hidden
         self.W_i = nn.Linear(feature_size, embedding)
         self.embed = nn.Embedding(vocabulary_size, embedding)
-        # LSTM, gates in the order i, f, o, g
-        self.Wx = uniform(embedding, 4 * hidden, fan_in=hidden)
-        self.Wh = uniform(hidden, 4 * hidden, fan_in=hidden)
-        self.b = nn.Parameter(torch.zeros(4 * hidden))
+        self.lstm = build_lstm(cell, embedding, hidden, layers=layers, dropout=dropout)
         self.W_v = nn.Linear(hidden, vocabulary_size)
 
     def prepare(self, features: Features) -> Memory:
         """Project the pooled feature to the size of a word."""
         return Memory(self.W_i(features.pooled))
 
-    def start(self, memory: Memory) -> State:
+    def start(self, memory: Memory) -> LstmState:
         """Read the image from an empty state."""
-        empty = memory.image.new_zeros(memory.image.shape[0], self.hidden)
-        return self._read(memory.image, State(empty, empty))
+        empty = self.lstm.start(len(memory.image))
+        return self.lstm.step(self._drop(memory.image), empty)[1]
 
-    def step(self, words: Tensor, state: State, memory: Memory) -> Step:  # noqa: ARG002
+    def step(self, words: Tensor, state: LstmState, memory: Memory) -> Step:  # noqa: ARG002
         """Read the word; the image has been read already."""
-        state = self._read(self.embed(words), state)
-        return Step(state.h, state)
+        h, state = self.lstm.step(self._drop(self.embed(words)), state)
+        return Step(h, state)
+
+    def run(self, words: Tensor, lengths: Tensor, state: LstmState) -> Tensor:
+        """Read whole captions, packed so that only real words are computed."""
+        real = lengths.nonzero()[:, 0]  # an empty caption cannot be packed
+        x = pack_padded_sequence(
+            self._drop(self.embed(words[real])),
+            lengths[real].cpu(),
+            batch_first=True,
+            enforce_sorted=False,
+        )
+        packed, _ = self.lstm(x, take_rows(state, real))
+        h, _ = pad_packed_sequence(packed, batch_first=True, total_length=words.shape[1])
+        return h.new_zeros(len(words), *h.shape[1:]).index_copy(0, real, h)
 
     def project(self, output: Tensor) -> Tensor:
         """`W_v`."""
-        scores: Tensor = self.W_v(F.dropout(output, self.dropout, self.training))
+        scores: Tensor = self.W_v(self._drop(output))
         return scores
 
-    def _read(self, x: Tensor, state: State) -> State:
-        x = F.dropout(x, self.dropout, self.training)
-        return State(*lstm_step(x, state.h, state.c, self.Wx, self.Wh, self.b))
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout, self.training)

@@ -12,8 +12,8 @@ __all__ = ["build_decoder", "decoder_names", "register"]
 
 _DECODERS: dict[str, type[Decoder]] = {}
 
-# fields of a decoder's recipe that are not arguments of its constructor
-_NOT_ARGUMENTS = {"name", "head", "penalty"}
+# fields of a decoder's recipe that are not arguments of its constructor: training uses them
+_NOT_ARGUMENTS = {"name", "head", "penalty", "samples", "reinforce_weight", "entropy_weight"}
 
 
 def register(name: str) -> Callable[[type[Decoder]], type[Decoder]]:

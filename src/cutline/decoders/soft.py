@@ -12,13 +12,14 @@ Shapes: `B` images, `N` captions, `R` regions, `D` feature size, `E` embedding, 
 `A` attention, `V` vocabulary.
 """
 
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cutline.decoders.contract import Decoder, Step, uniform
+from cutline.decoders.contract import Decoder, Location, Step, uniform
+from cutline.decoders.lstm import ScratchCell
 from cutline.decoders.registry import register
 from cutline.functional import Features, additive_attention, lstm_step
 
@@ -40,6 +41,14 @@ class State(NamedTuple):
     c: Tensor
 
 
+class Look(NamedTuple):
+    """What one look gives: `z` (N, D), the weights `alpha` (N, R), and the place if sampled."""
+
+    z: Tensor
+    alpha: Tensor
+    location: Location | None = None
+
+
 @register("soft")
 class Soft(Decoder):
     """Soft attention, looked through before each word, gated by `beta`, with deep output."""
@@ -56,6 +65,7 @@ class Soft(Decoder):
         hidden: int = 512,
         attention: int = 512,
         dropout: float = 0.5,
+        cell: Literal["scratch", "fused"] = "fused",
     ) -> None:
         super().__init__()
         self.dropout = dropout
@@ -68,10 +78,13 @@ class Soft(Decoder):
         self.v = uniform(attention, fan_in=attention)
         self.f_beta = nn.Linear(hidden, feature_size)
         nn.init.constant_(self.f_beta.bias, 2.0)  # the gate starts open, so that attention is felt
-        # LSTM, gates in the order i, f, o, g
-        self.Wx = uniform(embedding + feature_size, 4 * hidden, fan_in=hidden)
-        self.Wh = uniform(hidden, 4 * hidden, fan_in=hidden)
-        self.b = nn.Parameter(torch.zeros(4 * hidden))
+        self.scratch: ScratchCell | None = None
+        if cell == "scratch":
+            self.scratch = ScratchCell(embedding + feature_size, hidden)
+        else:  # gates in the order i, f, o, g
+            self.Wx = uniform(embedding + feature_size, 4 * hidden, fan_in=hidden)
+            self.Wh = uniform(hidden, 4 * hidden, fan_in=hidden)
+            self.b = nn.Parameter(torch.zeros(4 * hidden))
         # deep output
         self.L_h = nn.Linear(hidden, embedding)
         self.L_z = nn.Linear(feature_size, embedding, bias=False)
@@ -85,16 +98,26 @@ class Soft(Decoder):
         """Both states come from the mean of the regions."""
         return State(self.init_h(memory.mean).tanh(), self.init_c(memory.mean).tanh())
 
-    def step(self, words: Tensor, state: State, memory: Memory) -> Step:
+    def step(self, words: Tensor, state: Any, memory: Memory) -> Step:
         """Look (from the previous state), read the word, then answer."""
         y = F.dropout(self.embed(words), self.dropout, self.training)
-        context, alpha = additive_attention(state.h, memory.keys, memory.grid, self.W_h, self.v)
-        z = self.f_beta(state.h).sigmoid() * context
-        h, c = lstm_step(torch.cat([y, z], 1), state.h, state.c, self.Wx, self.Wh, self.b)
+        z, alpha, location = self._look(state, memory)
+        h, c = self._lstm(torch.cat([y, z], 1), state.h, state.c)
         output = y + self.L_h(F.dropout(h, self.dropout, self.training)) + self.L_z(z)
-        return Step(output, State(h, c), alpha)
+        return Step(output, state._replace(h=h, c=c), alpha, location=location)
 
     def project(self, output: Tensor) -> Tensor:
         """`L_o`."""
         scores: Tensor = self.L_o(F.dropout(output, self.dropout, self.training))
         return scores
+
+    def _look(self, state: Any, memory: Memory) -> Look:
+        """Make the context: the one thing that hard attention does otherwise."""
+        context, alpha = additive_attention(state.h, memory.keys, memory.grid, self.W_h, self.v)
+        return Look(self.f_beta(state.h).sigmoid() * context, alpha)
+
+    def _lstm(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        if self.scratch is not None:
+            new: tuple[Tensor, Tensor] = self.scratch(x, h, c)
+            return new
+        return lstm_step(x, h, c, self.Wx, self.Wh, self.b)

@@ -11,7 +11,8 @@ import torch
 from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 
-from cutline.config import EncoderConfig, LastStages
+from cutline.config import EncoderConfig
+from cutline.encoders.stages import freeze, tap, trained_stages
 from cutline.encoders.weights import load_weights
 from cutline.errors import UsageError, did_you_mean
 from cutline.functional import Features
@@ -28,8 +29,10 @@ class Encoder(nn.Module):
 
     `stage` taps one of the backbone's intermediate stages, which is then its last; without it the
     backbone's final features are used. With `positions` a learned vector is added to each region,
-    so that a small backbone can tell left from right. The pooled feature is the mean of the grid.
-    Frozen parts keep their BatchNorm statistics and take no gradient.
+    so that a small backbone can tell left from right. The pooled feature is what the backbone's own
+    classifier would read (of a vision transformer: the class token, which is no region) where that
+    has the size of a region, and otherwise the mean of the grid. Frozen parts keep their BatchNorm
+    statistics and take no gradient; an encoder on `hold` is frozen as a whole.
     """
 
     scale: Tensor
@@ -52,8 +55,10 @@ class Encoder(nn.Module):
         scale, offset = preprocessing.scale()
         self.register_buffer("scale", torch.from_numpy(scale).view(3, 1, 1), persistent=False)
         self.register_buffer("offset", torch.from_numpy(offset).view(3, 1, 1), persistent=False)
-        self.frozen = _freeze(backbone, trainable, stage)
+        self.frozen = freeze(backbone, trainable, stage)
+        self.held = False
         self.positions = None
+        self.pools = stage is None and _pools(backbone, preprocessing.size)
         self.height, self.width, self.feature_size = self._measure()
         if positions:
             regions = self.height * self.width
@@ -61,46 +66,63 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Features:
         """Encode pictures (B, 3, S, S) of bytes."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains and not self.held):
             pixels = images.contiguous(memory_format=torch.channels_last)
-            grid = self._grid(pixels * self.scale + self.offset)
-        height, width = grid.shape[-2:]
-        grid = grid.flatten(2).transpose(1, 2)
-        if self.positions is not None:
-            grid = grid + self.positions
-        return Features(grid, grid.mean(1), height, width)
+            places, pooled = self._look(pixels * self.scale + self.offset)
+            grid = places.flatten(2).transpose(1, 2)
+            if self.positions is not None:
+                grid = grid + self.positions
+            pooled = grid.mean(1) if pooled is None else pooled
+        return Features(grid, pooled, *places.shape[-2:])
 
     @property
     def trains(self) -> bool:
-        """Whether any part is trained."""
+        """Whether any part is trained, now or later."""
         return any(parameter.requires_grad for parameter in self.parameters())
+
+    def hold(self, held: bool) -> None:
+        """Freeze the encoder as a whole, statistics included, or let go of what is trained."""
+        self.held = held
+        self.train()
 
     def train(self, mode: bool = True) -> "Encoder":
         """Switch to training, but for what is frozen."""
-        super().train(mode)
+        super().train(mode and not self.held)
         for module in self.frozen:
             module.training = False  # this one only: its children may belong to a later stage
         return self
 
-    def _grid(self, images: Tensor) -> Tensor:
+    @property
+    def table(self) -> tuple[int, int]:
+        """The shape of `pack`'s table for one picture."""
+        return self.height * self.width + self.pools, self.feature_size
+
+    def pack(self, features: Features) -> Tensor:
+        """Put features into one table (B, R, D), a pooled one that is no mean into a last row."""
+        pooled = [features.pooled.unsqueeze(1)] if self.pools else []
+        return torch.cat([features.grid, *pooled], 1)
+
+    def unpack(self, table: Tensor) -> Features:
+        """Take features out of what `pack` gave."""
+        grid = table[:, : self.height * self.width]
+        pooled = table[:, -1] if self.pools else grid.mean(1)
+        return Features(grid, pooled, self.height, self.width)
+
+    def _look(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the grid (B, D, h, w), and the pooled feature unless it is the grid's mean."""
         backbone: Any = self.backbone
-        if self.stage is not None:
-            kept: list[Tensor] = backbone.forward_intermediates(
-                images,
-                indices=[self.stage],
-                output_fmt="NCHW",
-                intermediates_only=True,
-                stop_early=True,
-            )
-            return kept[0]
-        grid: Tensor = backbone.forward_features(images)
-        if grid.ndim == 4 and not _channels_last(backbone):
-            return grid
-        if grid.ndim == 4:
-            return grid.permute(0, 3, 1, 2)
-        tokens = grid[:, getattr(backbone, "num_prefix_tokens", 0) :]
-        height, width = backbone.patch_embed.grid_size
-        return tokens.transpose(1, 2).reshape(tokens.shape[0], -1, height, width)
+        if self.stage is None:
+            final = backbone.forward_features(images)
+            pooled = backbone.forward_head(final, pre_logits=True) if self.pools else None
+            return _places(backbone, final), pooled
+        kept: list[Tensor] = backbone.forward_intermediates(
+            images,
+            indices=[self.stage],
+            output_fmt="NCHW",
+            intermediates_only=True,
+            stop_early=True,
+        )
+        return kept[0], None
 
     def _measure(self) -> tuple[int, int, int]:
         training = self.training
@@ -124,15 +146,13 @@ def build_encoder(config: EncoderConfig, *, preprocessing: Preprocessing | None 
         preprocessing = _preprocessing(backbone, config)
         if config.weights != "random":
             load_weights(backbone, config)
-    stage = _check_stage(backbone, config)
-    if stage is not None:
-        backbone.prune_intermediate_layers([stage])
+    stage = tap(backbone, config)
     try:
         return Encoder(
             backbone,
             preprocessing,
             stage=stage,
-            trainable=_trainable(config),
+            trainable=trained_stages(config),
             positions=config.positions,
         )
     except (AssertionError, AttributeError, RuntimeError) as error:
@@ -169,62 +189,36 @@ def _preprocessing(backbone: nn.Module, config: EncoderConfig) -> Preprocessing:
     )
 
 
-def _trainable(config: EncoderConfig) -> int | None:
-    """Return how many of the last stages are trained; None is all of the backbone."""
-    if isinstance(config.trainable, LastStages):
-        return config.trainable.last_stages
-    return None if config.trainable == "all" else 0
+def _places(backbone: Any, final: Tensor) -> Tensor:
+    """Arrange a backbone's final features as (B, D, h, w), without tokens that are no place."""
+    if final.ndim == 4:
+        last = getattr(backbone, "output_fmt", "NCHW") == "NHWC"
+        return final.permute(0, 3, 1, 2) if last else final
+    tokens = final[:, getattr(backbone, "num_prefix_tokens", 0) :]
+    height, width = backbone.patch_embed.grid_size
+    return tokens.transpose(1, 2).reshape(tokens.shape[0], -1, height, width)
 
 
-def _freeze(backbone: nn.Module, trainable: int | None, stage: int | None) -> list[nn.Module]:
-    """Freeze all but the last `trainable` stages; return the frozen modules."""
-    if trainable is None:
-        return []
-    stages = _stages(backbone, stage)
-    frozen = [module for stage in stages[: max(0, len(stages) - trainable)] for module in stage]
-    for module in frozen:
-        for parameter in module.parameters(recurse=False):
-            parameter.requires_grad_(False)
-    return frozen
+@torch.no_grad()
+def _pools(backbone: Any, side: int) -> bool:
+    """Whether the backbone's classifier reads something of a region's size that is not the mean.
 
-
-def _stages(backbone: nn.Module, last: int | None) -> list[list[nn.Module]]:
-    """Divide the backbone's modules into timm's stages, the ones that `encoder.stage` counts.
-
-    Stages past the `last` one are not used. What comes before the first stage belongs to it, what
-    comes after the last one to that.
+    It is tried on noise in place of features, so that the answer does not depend on the weights:
+    a model that is loaded is built before they are.
     """
-    ends = [info["module"] for info in getattr(backbone, "feature_info", [])] or [""]
-    ends = ends if last is None else ends[: last + 1]
-    stages: list[list[nn.Module]] = [[] for _ in ends]
-    current, entered = 0, False
-    for name, module in backbone.named_modules():
-        inside = f"{name}.".startswith(f"{ends[current]}.")
-        if entered and not inside and current + 1 < len(ends):
-            current += 1
-            inside = f"{name}.".startswith(f"{ends[current]}.")
-            entered = False
-        entered = entered or inside
-        stages[current].append(module)
-    return stages
-
-
-def _channels_last(backbone: nn.Module) -> bool:
-    return getattr(backbone, "output_fmt", "NCHW") == "NHWC"
+    backbone.eval()
+    final = backbone.forward_features(torch.zeros(1, 3, side, side))
+    noise = 1 + 3 * torch.randn(final.shape, generator=torch.Generator().manual_seed(0))
+    mean = _places(backbone, noise).mean((2, 3))
+    try:
+        pooled = backbone.forward_head(noise, pre_logits=True)
+    except (AttributeError, RuntimeError, TypeError):
+        return False
+    finally:
+        backbone.train()
+    return pooled.shape == mean.shape and not torch.allclose(pooled, mean, atol=1e-3)
 
 
 def _similar(name: str) -> str:
     hint = did_you_mean(name, timm.list_models()).partition("Allowed")[0]
     return f"{hint}See timm.list_models()." if hint else "see timm.list_models()."
-
-
-def _check_stage(backbone: Any, config: EncoderConfig) -> int | None:
-    if config.stage is None:
-        return None
-    stages = len(getattr(backbone, "feature_info", []))
-    if not hasattr(backbone, "forward_intermediates") or not -stages <= config.stage < stages:
-        raise UsageError(
-            f"encoder.stage is {config.stage}, but {config.name} has {stages} stages: "
-            f"give 0 to {stages - 1}, or leave it out for the final features."
-        )
-    return config.stage % stages  # from the front: the backbone is about to be cut behind it

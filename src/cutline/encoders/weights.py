@@ -61,11 +61,12 @@ def _download(backbone: nn.Module, config: EncoderConfig) -> dict[str, Tensor]:
         )
     from huggingface_hub import hf_hub_download
 
+    place = f"weights/{hub.rpartition('/')[2]}.safetensors"
     try:
         return load_file(hf_hub_download(hub, "model.safetensors"))
     except Exception as error:  # offline, refused, moved: the library raises many kinds
         raise UsageError(
             f"The weights of {config.name} could not be downloaded ({type(error).__name__}). "
-            f"Get model.safetensors of the Hugging Face model {hub} on another machine, put it "
-            f"anywhere, and type encoder.weights=PATH/model.safetensors."
+            f"On another machine get the file model.safetensors of the Hugging Face model {hub}, "
+            f"put it at {place}, and type encoder.weights={place}."
         ) from None

@@ -1,5 +1,6 @@
 """What happens beside the steps: models and checkpoints are saved, speed is measured."""
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from lightning.pytorch.callbacks import Callback
 
 from cutline.data.batches import Batch
 
-__all__ = ["KeepModels", "Speed"]
+__all__ = ["KeepModels", "Speed", "StopEarly"]
 
 SaveModel = Callable[[Path, dict[str, Any]], None]
 
@@ -41,6 +42,48 @@ class Speed(Callback):
         pl_module.log("captions/s", speed, prog_bar=True, batch_size=1)
 
 
+class StopEarly(Callback):
+    """Stops when greedy captions have not become better for so many epochs.
+
+    Not Lightning's own, which counts an epoch after its checkpoint has been written: a resumed run
+    would wait longer than one that was never killed. Nor does one that had stopped go on.
+    """
+
+    def __init__(self, epochs: int, say: Callable[[str], None]) -> None:
+        self.epochs = epochs
+        self.say = say
+        self.best = -math.inf
+        self.waited = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run must know."""
+        return {"best": self.best, "waited": self.waited}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it back."""
+        self.best, self.waited = state_dict["best"], state_dict["waited"]
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Look whether the run had stopped."""
+        trainer.should_stop = self.waited >= self.epochs
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Look whether captions have become better; every device sees the same score."""
+        score = float(trainer.callback_metrics["val/cider_greedy"])
+        self.waited = 0 if score > self.best else self.waited + 1
+        self.best = max(score, self.best)
+        trainer.should_stop = self.waited >= self.epochs
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Say why there are no more epochs."""
+        if self.waited >= self.epochs:
+            epochs = "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
+            self.say(
+                f"stopped: in {epochs} no greedy captions were better than CIDEr {self.best:.3f} "
+                "(training.patience)"
+            )
+
+
 class KeepModels(Callback):
     """After each epoch saves the model as `last`, the best so far as `best`, and the checkpoint.
 
@@ -67,7 +110,7 @@ class KeepModels(Callback):
         figures = {
             name: float(value)
             for name, value in trainer.callback_metrics.items()
-            if name.startswith(("val/", "train/"))
+            if name.startswith(("val/", "train/")) and not name.endswith(("_step", "_epoch"))
         }
         self.history.append({"epoch": trainer.current_epoch + 1, **figures})
         if trainer.is_global_zero:

@@ -73,7 +73,7 @@ def captioned_images(
             pictures,
             folder=cache_folder(recipe.data.cache),
             key=_encoder_key(network.encoder, recipe),
-            shape=(network.encoder.height * network.encoder.width, network.encoder.feature_size),
+            shape=network.encoder.table,
             square=lambda picture: network.encoder.preprocessing.square(picture.open()),
             encode=lambda squares: _encode(network.encoder, squares),
             progress=progress(f"features of {title}", len(pictures)),
@@ -122,12 +122,14 @@ def _encoder_key(encoder: Encoder, recipe: Recipe) -> dict[str, Any]:
     tensors = {name: value.contiguous() for name, value in encoder.state_dict().items()}
     weights = hashlib.sha256(serialise(tensors)).hexdigest()
     described = recipe.encoder.model_dump(include={"name", "stage", "options"})
-    return {**described, "weights": weights, "preprocessing": vars(encoder.preprocessing)}
+    pooled = {"pooled": True} if encoder.pools else {}
+    facts = {**described, **pooled, "weights": weights}
+    return {**facts, "preprocessing": vars(encoder.preprocessing)}
 
 
 @torch.inference_mode()
 def _encode(encoder: Encoder, squares: Bytes) -> NDArray[np.floating[Any]]:
     device = next(encoder.parameters()).device
     pixels = torch.from_numpy(squares).permute(0, 3, 1, 2).to(device)
-    grid: NDArray[np.floating[Any]] = encoder.eval()(pixels).grid.numpy(force=True)
-    return grid
+    table: NDArray[np.floating[Any]] = encoder.pack(encoder.eval()(pixels)).numpy(force=True)
+    return table

@@ -9,24 +9,26 @@ from typing import Any
 import lightning as L
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
 
 from cutline.captioner import Network, generate
 from cutline.config import Recipe, SearchConfig
 from cutline.data.batches import Batch
-from cutline.decoders import Unrolled, unroll
-from cutline.functional import doubly_stochastic_penalty
-from cutline.losses import WordLoss, word_loss
 from cutline.metrics import score
-from cutline.training.schedule import cosine_with_warmup, warmup
+from cutline.search import Words
+from cutline.training.objectives import Loss, Objective, read_references
+from cutline.training.schedule import Factor, Plateau, build_schedule, own_words
 from cutline.vocabulary import Vocabulary
 
 __all__ = ["TrainingModule"]
 
+# What the progress bar shows of an objective's figures, and what it calls it.
+SHOWN = {"cross_entropy_per_word": "loss", "reward": "reward"}
+
 
 class TrainingModule(L.LightningModule):
-    """Trains a network by cross-entropy, and judges it by the captions that it generates.
+    """Trains a network by an objective, and judges it by the captions that it generates.
 
     `references` maps image ids of the validation split to their captions. Validation logs
     `val/cider_greedy` (generated captions, what models are chosen by) and, named as such,
@@ -39,42 +41,42 @@ class TrainingModule(L.LightningModule):
         vocabulary: Vocabulary,
         recipe: Recipe,
         references: Mapping[str, Sequence[str]],
+        objective: Objective,
     ) -> None:
         super().__init__()
         self.network = network
+        self.objective = objective
         self.vocabulary = vocabulary
         self.recipe = recipe
         self.references = references
         self.captions: dict[str, str] = {}
+        self.schedule: Factor
+        self.judged = torch.zeros(3)  # of the references: cross-entropy, top-5 hits, words
+
+    def on_train_epoch_start(self) -> None:
+        """Let go of the encoder when its time has come."""
+        self.network.encoder.hold(self.current_epoch + 1 < self.recipe.encoder.from_epoch)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Make dropout a function of the seed and the step, so that a resumed run repeats it."""
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss: summed over a caption's words, averaged over captions."""
-        unrolled, words = self._teacher_forced(batch)
-        captions = int((batch.lengths > 0).sum())
-        loss = words.loss / captions
-        penalty = getattr(self.recipe.decoder, "penalty", 0.0)
-        if penalty and unrolled.attention is not None:
-            looked = doubly_stochastic_penalty(
-                unrolled.attention.flatten(0, 1)[batch.lengths.flatten() > 0],
-                batch.lengths.flatten()[batch.lengths.flatten() > 0],
-            )
-            self.log("train/attention_penalty", looked, batch_size=captions)
-            loss = loss + penalty * looked
-        per_word = words.cross_entropy / words.words
-        self.log("train/loss", loss, batch_size=captions)
-        self.log("loss", per_word, prog_bar=True, logger=False, batch_size=captions)
+        """Return what the objective makes small, and log its figures."""
+        plan = self.recipe.training.scheduled_sampling
+        sampling = own_words(plan, self.current_epoch + 1)
+        loss: Loss = self.objective(self.network, batch, sampling=sampling)
+        for name, figure in loss.figures.items():
+            self.log(f"train/{name}", figure, on_step=True, on_epoch=True, batch_size=loss.captions)
+        shown = next(name for name in ("cross_entropy_per_word", "reward") if name in loss.figures)
         self.log(
-            "train/cross_entropy_per_word",
-            per_word,
-            on_step=False,
-            on_epoch=True,
-            batch_size=words.words,
+            SHOWN[shown],
+            loss.figures[shown],
+            prog_bar=True,
+            logger=False,
+            batch_size=loss.captions,
         )
-        return loss
+        return loss.value
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score the words of the references, and caption the images greedily."""
@@ -84,42 +86,39 @@ class TrainingModule(L.LightningModule):
         self.captions.update(
             {image: best[0].text for image, best in zip(batch.ids, found, strict=True)}
         )
-        _, words = self._teacher_forced(batch)
-        for name, value in (
-            ("cross_entropy_per_word", words.cross_entropy / words.words),
-            ("top5_accuracy", words.top5 / words.words),
-        ):
-            self.log(f"val/teacher_forced_{name}", value, batch_size=words.words)
+        special = Words.of(self.vocabulary)
+        _, words = read_references(self.network.decoder, features, batch, special)
+        self.judged += torch.stack(
+            [words.cross_entropy, words.top5, self.judged.new_tensor(words.words)]
+        )
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the captions of the epoch before."""
+        """Forget the epoch before."""
         self.captions = {}
+        self.judged = torch.zeros(3, device=self.device)
 
     def on_validation_epoch_end(self) -> None:
-        """Log CIDEr of the greedy captions."""
+        """Log CIDEr of the greedy captions, and how the references' words were foreseen."""
+        total: Any = self.trainer.strategy.reduce(self.judged, reduce_op="sum")
+        cross_entropy, top5, words = total
+        self.log("val/teacher_forced_cross_entropy_per_word", cross_entropy / words)
+        self.log("val/teacher_forced_perplexity", (cross_entropy / words).exp())
+        self.log("val/teacher_forced_top5_accuracy", top5 / words)
         captions = self._all_captions()
         references = {image: self.references[image] for image in captions}
         cider = score(captions, references, metrics=("CIDEr",)).corpus["CIDEr"]
         self.log("val/cider_greedy", cider)
         self.log("val CIDEr", cider, prog_bar=True, logger=False)
+        if isinstance(self.schedule, Plateau):
+            self.schedule.judge(cider)
 
     def configure_optimizers(self) -> Any:
         """AdamW; the encoder has its own learning rate; only matrices decay."""
         training = self.recipe.training
         optimizer = AdamW(self._groups(), lr=training.learning_rate)
-        schedule = self._schedule(optimizer)
-        if isinstance(schedule, ReduceLROnPlateau):
-            plan = {"scheduler": schedule, "monitor": "val/cider_greedy", "interval": "epoch"}
-            return {"optimizer": optimizer, "lr_scheduler": plan}
-        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
-
-    def _teacher_forced(self, batch: Batch) -> tuple[Unrolled, WordLoss]:
-        features = self.network.features(batch.inputs)
-        unrolled = unroll(self.network.decoder, features, batch.words[:, :, :-1], batch.lengths)
-        targets = batch.words[:, :, 1:].reshape(-1)[unrolled.places]
-        scores = self.network.decoder.project(unrolled.output)
-        smoothing = self.recipe.training.label_smoothing if self.training else 0.0
-        return unrolled, word_loss(scores, targets, label_smoothing=smoothing)
+        steps = int(self.trainer.estimated_stepping_batches)
+        self.schedule = build_schedule(training, total=steps)
+        return [optimizer], [{"scheduler": LambdaLR(optimizer, self.schedule), "interval": "step"}]
 
     def _all_captions(self) -> dict[str, str]:
         """Gather the captions of all devices."""
@@ -143,12 +142,3 @@ class TrainingModule(L.LightningModule):
                 if chosen:
                     groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
         return groups
-
-    def _schedule(self, optimizer: Optimizer) -> LRScheduler:
-        training = self.recipe.training
-        if training.schedule == "plateau":
-            return ReduceLROnPlateau(optimizer, mode="max", factor=0.5, patience=2)
-        if training.schedule == "constant":
-            return LambdaLR(optimizer, warmup(training.warmup_steps))
-        steps = int(self.trainer.estimated_stepping_batches)
-        return LambdaLR(optimizer, cosine_with_warmup(training.warmup_steps, steps))

@@ -39,8 +39,10 @@ class Lines(Callback):
         found = trainer.callback_metrics
         shown = {
             "loss": found.get("train/cross_entropy_per_word"),
+            "reward": found.get("train/reward"),
             "captions/s": found.get("captions/s"),
             "val CIDEr": found.get("val/cider_greedy"),
+            "teacher-forced perplexity": found.get("val/teacher_forced_perplexity"),
         }
         figures = "  ".join(f"{name} {float(v):.3f}" for name, v in shown.items() if v is not None)
         print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {figures}", flush=True)

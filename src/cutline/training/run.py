@@ -19,18 +19,21 @@ from typing import Any, NamedTuple
 import lightning as L
 import torch
 import yaml
-from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from cutline import __version__
-from cutline.captioner import Captioner, ModelConfig, Network, build_network, load
+from cutline.captioner import Captioner, ModelConfig, Network, load
 from cutline.config import Recipe
 from cutline.data.batches import EpochShuffle, batches
 from cutline.errors import UsageError
-from cutline.training.callbacks import KeepModels, Speed
+from cutline.training.beginning import begin
+from cutline.training.callbacks import KeepModels, Speed, StopEarly
 from cutline.training.checkpoints import SafeCheckpointIO
 from cutline.training.data import Progress, Splits, captioned_images, load_splits
+from cutline.training.embedding import begin_words
 from cutline.training.module import TrainingModule
+from cutline.training.objectives import build_objective
 from cutline.training.progress import Bar, progress_bar, rich_progress
 from cutline.training.threads import choose_threads
 from cutline.vocabulary import Vocabulary
@@ -63,41 +66,45 @@ def train(
         out: a folder that does not exist or is empty, unless `resume`.
         resume: go on from `out/checkpoint.safetensors`; without one, start from the beginning.
         say: told in a line what was recognised, left out, built.
-        progress: starts a progress bar for the features; by default one is drawn with rich.
+        progress: starts a progress bar for vectors and features; by default drawn with rich.
 
     Raises:
         UsageError: `out` holds something else, or was trained by another recipe.
     """
     _quieten()
     _prepare(out, recipe, resume=resume)
+    checkpoint = out / "checkpoint.safetensors"
+    resumed = resume and checkpoint.is_file()
+    progress = progress or rich_progress
     torch.set_num_threads(choose_threads(recipe))
     torch.set_float32_matmul_precision("medium" if _medium_is_exact() else "highest")
     torch.manual_seed(recipe.seed)
     splits = load_splits(recipe)
     say(splits.dataset.describe())
-    vocabulary = Vocabulary.build(
-        (caption for example in splits.train for caption in example.captions),
-        min_frequency=recipe.data.min_frequency,
-    )
-    network = build_network(recipe.encoder, recipe.decoder, vocabulary_size=len(vocabulary))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network.to(device)
-    loaders, notes = _loaders(splits, network, vocabulary, recipe, progress or rich_progress)
+    captions = [caption for example in splits.train for caption in example.captions]
+    network, vocabulary = begin(recipe, captions)
+    for note in begin_words(
+        network.decoder, vocabulary, captions, recipe, progress, resumed=resumed
+    ):
+        say(note)
+    network.to("cuda" if torch.cuda.is_available() else "cpu")
+    loaders, notes = _loaders(splits, network, vocabulary, recipe, progress)
     for note in [*splits.notes, *notes]:
         say(note)
-    say(_sizes(network, vocabulary))
+    say(_sizes(network, vocabulary, recipe))
     started = time.perf_counter()
     save = _saver(network, vocabulary, recipe, splits, started)
     keep = KeepModels(out, save)
-    module = TrainingModule(
-        network, vocabulary, recipe, {example.image_id: example.captions for example in splits.val}
+    train_references, val_references = (
+        {example.image_id: example.captions for example in examples}
+        for examples in (splits.train, splits.val)
     )
-    checkpoint = out / "checkpoint.safetensors"
-    resumable = resume and checkpoint.is_file()
-    if resumable:
+    objective = build_objective(recipe, vocabulary, train_references)
+    module = TrainingModule(network, vocabulary, recipe, val_references, objective)
+    if resumed:
         say(f"going on from {checkpoint}")
-    _trainer(recipe, out, keep).fit(
-        module, *loaders, ckpt_path=checkpoint if resumable else None, weights_only=True
+    _trainer(recipe, out, keep, say).fit(
+        module, *loaders, ckpt_path=checkpoint if resumed else None, weights_only=True
     )
     return TrainingResult(load(out / "best"), out / "best", keep.history)
 
@@ -108,7 +115,7 @@ def _prepare(out: Path, recipe: Recipe, *, resume: bool) -> None:
     text = yaml.safe_dump(recipe.model_dump(), sort_keys=False)
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; give a folder with --out.")
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and any(path != kept for path in out.iterdir()):  # alone: nothing was trained
         if not resume:
             raise UsageError(
                 f"{out} is not empty and nothing there is overwritten; add --resume to go on with "
@@ -142,13 +149,16 @@ def _loaders(
     return loaders, notes + more
 
 
-def _trainer(recipe: Recipe, out: Path, keep: KeepModels) -> L.Trainer:
+def _trainer(recipe: Recipe, out: Path, keep: KeepModels, say: Say) -> L.Trainer:
     training = recipe.training
     callbacks: list[Callback] = [Speed(), progress_bar()]
     if training.patience:
-        callbacks.append(EarlyStopping("val/cider_greedy", mode="max", patience=training.patience))
+        callbacks.append(StopEarly(training.patience, say))
+    # several devices wait for each gradient, and an encoder on hold has none
+    held = recipe.encoder.from_epoch > 1 and torch.cuda.device_count() > 1
     return L.Trainer(
         max_epochs=training.epochs,
+        strategy="ddp_find_unused_parameters_true" if held else "auto",
         callbacks=[*callbacks, keep],
         logger=TensorBoardLogger(out, name="tensorboard", version=""),
         plugins=[SafeCheckpointIO()],
@@ -189,6 +199,7 @@ def _saver(
                 "seed": recipe.seed,
                 "training": recipe.training.model_dump(),
                 "encoder weights": weights,
+                "word vectors": Path(recipe.words.vectors or "none").name,
                 "minutes": round((time.perf_counter() - started) / 60, 1),
                 "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
                 f"torch {torch.__version__}",
@@ -200,10 +211,12 @@ def _saver(
     return save
 
 
-def _sizes(network: Network, vocabulary: Vocabulary) -> str:
+def _sizes(network: Network, vocabulary: Vocabulary, recipe: Recipe) -> str:
     decoder = sum(p.numel() for p in network.decoder.parameters()) / 1e6
     encoder = sum(p.numel() for p in network.encoder.parameters()) / 1e6
+    start = recipe.encoder.from_epoch
     state = "trained" if network.encoder.trains else "frozen"
+    state += f" from epoch {start}" if start > 1 else ""
     return (
         f"{len(vocabulary):,} words; encoder {encoder:.1f} million parameters ({state}), "
         f"decoder {decoder:.1f} million"

@@ -1,9 +1,22 @@
-"""How the learning rate changes, as a factor of the full one by step."""
+"""What changes from step to step or epoch to epoch: learning rates and scheduled sampling.
+
+A learning rate's schedule is a factor of the full rate by step. All of them rise to it first.
+"""
 
 import math
 from collections.abc import Callable
 
-__all__ = ["cosine_with_warmup", "warmup"]
+from cutline.config import ScheduledSamplingConfig, TrainingConfig
+
+__all__ = [
+    "Factor",
+    "Plateau",
+    "build_schedule",
+    "cosine_with_warmup",
+    "own_words",
+    "step_decay",
+    "warmup",
+]
 
 Factor = Callable[[int], float]
 
@@ -17,3 +30,62 @@ def cosine_with_warmup(steps: int, total: int) -> Factor:
     """Rise over `steps`, then fall to 0 at `total` (Loshchilov & Hutter 2017, arXiv 1608.03983)."""
     rise = warmup(steps)
     return lambda step: rise(step) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
+
+
+def step_decay(steps: int, *, every: int, factor: float) -> Factor:
+    """Rise over `steps`; after each `every` steps, be multiplied by `factor`."""
+    rise = warmup(steps)
+    return lambda step: rise(step) * factor ** (step // every)
+
+
+class Plateau:
+    """Rise over `steps`; be multiplied by `factor` when `epochs` have brought nothing better.
+
+    Its attributes are plain numbers, so that PyTorch saves them with the schedule it drives, and a
+    resumed run decays when one that was never killed does.
+    """
+
+    def __init__(self, steps: int, *, epochs: int, factor: float) -> None:
+        self.steps = steps
+        self.epochs = epochs
+        self.factor = factor
+        self.best = -math.inf
+        self.waited = 0
+        self.decays = 0
+
+    def __call__(self, step: int) -> float:
+        """Return the factor of the full rate at `step`."""
+        return warmup(self.steps)(step) * float(self.factor**self.decays)
+
+    def judge(self, score: float) -> None:
+        """Hear an epoch's validation score; higher is better."""
+        if score > self.best:
+            self.best, self.waited = score, 0
+            return
+        self.waited += 1
+        if self.waited == self.epochs:
+            self.decays, self.waited = self.decays + 1, 0
+
+
+def build_schedule(training: TrainingConfig, *, total: int) -> Factor:
+    """Return the schedule that `training` names, for a run of `total` steps."""
+    steps, factor = training.warmup_steps, training.decay_factor
+    if training.schedule == "cosine":
+        return cosine_with_warmup(steps, total)
+    if training.schedule == "plateau":
+        return Plateau(steps, epochs=training.decay_epochs, factor=factor)
+    if training.schedule == "step":
+        every = max(1, total * training.decay_epochs // training.epochs)
+        return step_decay(steps, every=every, factor=factor)
+    return warmup(steps)
+
+
+def own_words(plan: ScheduledSamplingConfig | None, epoch: int) -> float:
+    """Return the probability of reading the model's own word in `epoch`, the first being 1.
+
+    Bengio et al. 2015 (arXiv 1506.03099), section 2.4, in steps in place of a line.
+    """
+    if plan is None or epoch < plan.start:
+        return 0.0
+    increases = 1 + (epoch - plan.start) // plan.every
+    return min(plan.maximum, increases * plan.increase)

@@ -1,0 +1,105 @@
+"""The decoders' fields, a class for each decoder, each field documented where it is declared."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from cutline.config.base import Config
+
+__all__ = [
+    "AdaptiveConfig",
+    "CommonDecoderConfig",
+    "DecoderConfig",
+    "DotConfig",
+    "HardConfig",
+    "NicConfig",
+    "RnnConfig",
+    "SoftConfig",
+    "SpatialConfig",
+]
+
+
+class CommonDecoderConfig(Config):
+    """What every decoder has."""
+
+    embedding: int = Field(512, gt=0, description="size of a word's embedding")
+    hidden: int = Field(512, gt=0, description="size of the hidden state")
+    dropout: float = Field(0.5, ge=0, lt=1, description="of words, states and outputs")
+    head: int | None = Field(
+        None, gt=0, description="project the features to this size first (linear + BatchNorm)"
+    )
+
+
+class LstmDecoderConfig(CommonDecoderConfig):
+    """What every decoder with an LSTM has."""
+
+    cell: Literal["scratch", "fused"] = Field(
+        "fused", description="the LSTM: one linear map per gate, or all gates at once"
+    )
+
+
+class RnnConfig(CommonDecoderConfig):
+    """The vanilla RNN."""
+
+    name: Literal["rnn"] = "rnn"
+    backward: Literal["auto", "manual"] = Field(
+        "auto", description="back-propagation through time: by autograd, or written out by hand"
+    )
+
+
+class NicConfig(LstmDecoderConfig):
+    """Show and Tell."""
+
+    name: Literal["nic"] = "nic"
+    layers: int = Field(1, gt=0, description="layers of the LSTM, with dropout between them")
+
+
+class DotConfig(LstmDecoderConfig):
+    """An LSTM with scaled dot-product attention."""
+
+    name: Literal["dot"] = "dot"
+
+
+class SoftConfig(LstmDecoderConfig):
+    """Show, Attend and Tell, soft attention."""
+
+    name: Literal["soft"] = "soft"
+    attention: int = Field(512, gt=0, description="size of the attention's hidden layer")
+    penalty: float = Field(1.0, ge=0, description="lambda of the doubly stochastic penalty")
+
+
+class HardConfig(LstmDecoderConfig):
+    """Show, Attend and Tell, hard attention, trained by REINFORCE."""
+
+    name: Literal["hard"] = "hard"
+    attention: int = Field(512, gt=0, description="size of the attention's hidden layer")
+    expectation: float = Field(
+        0.5, ge=0, le=1, description="share of captions that train on the expected context instead"
+    )
+    inference: Literal["argmax", "sample", "expectation"] = Field(
+        "argmax", description="where to look when captioning"
+    )
+    samples: int = Field(1, gt=0, description="Monte Carlo samples of a caption's places")
+    reinforce_weight: float = Field(1.0, ge=0, description="lambda_r of REINFORCE")
+    entropy_weight: float = Field(0.01, ge=0, description="lambda_e of the attention's entropy")
+    penalty: float = Field(0.0, ge=0, description="lambda of the doubly stochastic penalty")
+
+
+class SpatialConfig(LstmDecoderConfig):
+    """Spatial attention, driven by the new hidden state."""
+
+    name: Literal["spatial"] = "spatial"
+    attention: int = Field(512, gt=0, description="size of the attention's hidden layer")
+
+
+class AdaptiveConfig(LstmDecoderConfig):
+    """Spatial attention with a visual sentinel."""
+
+    name: Literal["adaptive"] = "adaptive"
+    attention: int = Field(512, gt=0, description="size of the attention's hidden layer")
+
+
+DecoderConfig = Annotated[
+    RnnConfig | NicConfig | DotConfig | SoftConfig | HardConfig | SpatialConfig | AdaptiveConfig,
+    Field(discriminator="name"),
+]

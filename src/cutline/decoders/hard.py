@@ -1,0 +1,111 @@
+"""Show, Attend and Tell with hard attention: one region is looked at, and which one is drawn.
+
+Xu et al. 2015 (arXiv 1502.03044), section 4.1, equations 8 to 12: the network of `soft`, but
+
+    s_t ~ Multinoulli(alpha_t)                      z_t = a_{s_t}
+
+and no gate. A draw has no gradient: `alpha` learns where to look by REINFORCE, from the
+log-probability of the places that were drawn (`Step.location`, `losses.reinforce`). To keep the
+variance down, half of the captions train on the expected context `sum_i alpha_ti a_i` in place of
+the draws.
+
+Shapes: `B` images, `N` captions, `R` regions, `D` feature size, `H` hidden.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from cutline.decoders.contract import Location, Step
+from cutline.decoders.registry import register
+from cutline.decoders.soft import Look, Memory, Soft
+from cutline.functional import additive_attention, multinoulli, take_regions
+
+__all__ = ["Hard"]
+
+UNDECIDED, SAMPLED, EXPECTED = -1, 0, 1
+
+
+class State(NamedTuple):
+    """`h` and `c`, both (N, H), and `context` (N,): what a caption looks at as long as it lasts.
+
+    `EXPECTED` contexts or `SAMPLED` ones; `UNDECIDED` until the first step in training, because the
+    captions of an image, which start as one, are decided on one by one.
+    """
+
+    h: Tensor
+    c: Tensor
+    context: Tensor
+
+
+@register("hard")
+class Hard(Soft):
+    """Hard attention: sampled while training, chosen as `inference` says otherwise."""
+
+    def __init__(
+        self,
+        *,
+        vocabulary_size: int,
+        feature_size: int,
+        embedding: int = 512,
+        hidden: int = 512,
+        attention: int = 512,
+        dropout: float = 0.5,
+        cell: Literal["scratch", "fused"] = "fused",
+        expectation: float = 0.5,
+        inference: Literal["argmax", "sample", "expectation"] = "argmax",
+    ) -> None:
+        super().__init__(
+            vocabulary_size=vocabulary_size,
+            feature_size=feature_size,
+            embedding=embedding,
+            hidden=hidden,
+            attention=attention,
+            dropout=dropout,
+            cell=cell,
+        )
+        del self.f_beta  # the gate belongs to the soft context, section 4.2.1
+        self.expectation = expectation
+        self.inference = inference
+
+    def start(self, memory: Memory) -> Any:
+        """As `soft`, undecided."""
+        h, c = super().start(memory)
+        undecided = torch.full((len(h),), UNDECIDED, device=h.device)
+        return State(h, c, undecided)
+
+    def step(self, words: Tensor, state: Any, memory: Memory) -> Step:
+        """As `soft`; in training, the first step decides for each caption what it looks at."""
+        if self.training:
+            expected = torch.rand(len(words), device=words.device) < self.expectation
+            decided = torch.where(expected, EXPECTED, SAMPLED)
+            undecided = state.context == UNDECIDED
+            state = state._replace(context=torch.where(undecided, decided, state.context))
+        return super().step(words, state, memory)
+
+    def _look(self, state: Any, memory: Memory) -> Look:
+        expected, alpha = additive_attention(state.h, memory.keys, memory.grid, self.W_h, self.v)
+        if self.training:
+            return self._sample(alpha, memory, instead=state.context == EXPECTED, context=expected)
+        if self.inference == "argmax":
+            return Look(take_regions(memory.grid, alpha.argmax(1)), alpha)
+        if self.inference == "expectation":
+            return Look(expected, alpha)
+        nobody = torch.zeros(len(alpha), dtype=torch.bool, device=alpha.device)
+        return self._sample(alpha, memory, instead=nobody, context=expected)
+
+    def _sample(self, alpha: Tensor, memory: Memory, *, instead: Tensor, context: Tensor) -> Look:
+        """Draw where to look; rows of `instead` (N,) look at `context` (N, D), and nowhere."""
+        region = self._draw(alpha)
+        log_prob, entropy = multinoulli(alpha, region)
+        location = Location(
+            region.masked_fill(instead, -1),
+            log_prob.masked_fill(instead, 0),
+            entropy.masked_fill(instead, 0),
+        )
+        z = torch.where(instead.unsqueeze(1), context, take_regions(memory.grid, region))
+        return Look(z, alpha, location)
+
+    def _draw(self, alpha: Tensor) -> Tensor:
+        return alpha.detach().multinomial(1)[:, 0]

@@ -1,0 +1,66 @@
+"""What a run begins with: a network with fresh weights, or those of a model trained before."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from cutline.captioner import Network, build_network
+from cutline.captioner.folder import read_folder
+from cutline.config import DecoderConfig, EncoderConfig, Recipe
+from cutline.errors import UsageError
+from cutline.vocabulary import Vocabulary
+
+__all__ = ["begin"]
+
+# Fields that change no weight's shape or meaning, so that a second stage may have others.
+FREE = {
+    "decoder": {
+        "dropout", "penalty", "backward",
+        "expectation", "inference", "samples", "reinforce_weight", "entropy_weight",
+    },
+    "encoder": {"weights", "trainable", "learning_rate", "from_epoch"},
+}  # fmt: skip
+
+
+def begin(recipe: Recipe, captions: Iterable[str]) -> tuple[Network, Vocabulary]:
+    """Build the network and the vocabulary of `captions`, or take both from `start_from`.
+
+    Raises:
+        UsageError: the model that is begun with was built otherwise than the recipe says.
+    """
+    if recipe.training.start_from is None:
+        vocabulary = Vocabulary.build(captions, min_frequency=recipe.data.min_frequency)
+        network = build_network(recipe.encoder, recipe.decoder, vocabulary_size=len(vocabulary))
+        return network, vocabulary
+    folder = Path(recipe.training.start_from)
+    config, model, vocabulary = read_folder(folder)
+    for part, theirs, ours in (
+        ("encoder", config.encoder, recipe.encoder),
+        ("decoder", config.decoder, recipe.decoder),
+    ):
+        _check_same(part, theirs, ours, folder)
+    network = build_network(
+        recipe.encoder,
+        recipe.decoder,
+        vocabulary_size=len(vocabulary),
+        preprocessing=config.preprocessing,
+    )
+    network.load_state_dict(model.state_dict())
+    return network, vocabulary
+
+
+def _check_same(
+    part: str,
+    theirs: EncoderConfig | DecoderConfig,
+    ours: EncoderConfig | DecoderConfig,
+    folder: Path,
+) -> None:
+    had: dict[str, Any] = theirs.model_dump(exclude=FREE[part])
+    wanted: dict[str, Any] = ours.model_dump(exclude=FREE[part])
+    for field in {**wanted, **had}:
+        if had.get(field) != wanted.get(field):
+            raise UsageError(
+                f"training.start_from: {folder} has {part}.{field}={had.get(field)}, the recipe "
+                f"says {wanted.get(field)}; type {part}.{field}={had.get(field)}, or begin with "
+                "another model."
+            )

@@ -1,0 +1,250 @@
+"""What a training step makes small: the references' words, or what rewards captions of its own.
+
+Shapes: `B` images, `K` captions an image, `N` captions of all images, `S` samples of each image.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from cutline.captioner import Network, generate
+from cutline.config import HardConfig, Recipe, SearchConfig
+from cutline.data.batches import Batch
+from cutline.decoders import Decoder, Rollout, Unrolled, rollout, unroll
+from cutline.functional import Features, doubly_stochastic_penalty
+from cutline.losses import WordLoss, moving_baseline, reinforce, sum_by_caption, word_loss
+from cutline.metrics import Cider, ptb_tokenize
+from cutline.search import Words
+from cutline.vocabulary import Vocabulary
+
+__all__ = [
+    "Likelihood",
+    "Loss",
+    "Objective",
+    "SelfCritical",
+    "build_objective",
+    "read_references",
+]
+
+# After the words of a caption that has ended; no reference contains it otherwise.
+END = "<end>"
+
+
+class Loss(NamedTuple):
+    """What is made small, the figures to show, and how many captions they are of."""
+
+    value: Tensor
+    figures: dict[str, Tensor]
+    captions: int
+
+
+class Objective(nn.Module):
+    """Makes a `Loss` of a network and a batch; its buffers belong to the checkpoint."""
+
+    def forward(self, network: Network, batch: Batch, *, sampling: float = 0.0) -> Loss:
+        """Make the loss; `sampling` is scheduled sampling's probability (`unroll`)."""
+        raise NotImplementedError
+
+
+class Likelihood(Objective):
+    """Cross-entropy of the references, summed over a caption's words, averaged over captions.
+
+    With what a decoder's recipe adds: the doubly stochastic penalty, and for hard attention the
+    terms of REINFORCE (SPEC: Xu et al. 2015, section 4.1), each caption read with several samples.
+    """
+
+    baseline: Tensor
+
+    def __init__(self, recipe: Recipe, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self.decoder = recipe.decoder
+        self.label_smoothing = recipe.training.label_smoothing
+        self.words = Words.of(vocabulary)
+        # b of REINFORCE; none before the first batch, which is judged by its own mean
+        self.register_buffer("baseline", torch.tensor(torch.nan))
+
+    def forward(self, network: Network, batch: Batch, *, sampling: float = 0.0) -> Loss:
+        """See `Objective`."""
+        batch = self._sampled_often(batch)
+        features = network.features(batch.inputs)
+        unrolled, words = read_references(
+            network.decoder,
+            features,
+            batch,
+            self.words,
+            sampling=sampling,
+            label_smoothing=self.label_smoothing,
+        )
+        lengths = batch.lengths.flatten()
+        captions = int((lengths > 0).sum())
+        value = words.loss / captions
+        figures = {"cross_entropy_per_word": words.cross_entropy / words.words}
+        if unrolled.attention is not None:
+            figures["attention_peak"] = unrolled.attention.amax(-1).sum().detach() / words.words
+        penalty = getattr(self.decoder, "penalty", 0.0)
+        if penalty and unrolled.attention is not None:
+            looked = unrolled.attention.flatten(0, 1)[lengths > 0]
+            figures["attention_penalty"] = doubly_stochastic_penalty(looked, lengths[lengths > 0])
+            value = value + penalty * figures["attention_penalty"]
+        figures["loss"] = value.detach()
+        if isinstance(self.decoder, HardConfig):
+            value = value + self._reinforce(self.decoder, unrolled, words, batch, figures)
+        return Loss(value, figures, captions)
+
+    def _sampled_often(self, batch: Batch) -> Batch:
+        """Repeat each caption as often as its places are sampled."""
+        times = self.decoder.samples if isinstance(self.decoder, HardConfig) else 1
+        if times == 1:
+            return batch
+        repeat = partial(torch.repeat_interleave, repeats=times, dim=1)
+        return batch._replace(words=repeat(batch.words), lengths=repeat(batch.lengths))
+
+    def _reinforce(
+        self,
+        config: HardConfig,
+        unrolled: Unrolled,
+        words: WordLoss,
+        batch: Batch,
+        figures: dict[str, Tensor],
+    ) -> Tensor:
+        """Return REINFORCE's two terms, and move the baseline on."""
+        location = unrolled.location
+        assert location is not None
+        images, captions, longest = batch.words.shape
+        by_caption = partial(
+            sum_by_caption, places=unrolled.places, captions=images * captions, steps=longest - 1
+        )
+        drawn = location.region >= 0
+        sampled = by_caption(drawn.to(words.log_likelihood.dtype)) > 0
+        if not sampled.any():
+            return words.loss.new_zeros(())
+        log_likelihood = by_caption(words.log_likelihood)
+        judged = log_likelihood[sampled]
+        baseline = torch.where(self.baseline.isnan(), judged.mean(), self.baseline)
+        figures["reinforce_baseline"] = baseline
+        figures["reinforce_reward"] = judged.mean()
+        figures["attention_entropy"] = location.entropy.sum().detach() / drawn.sum()
+        self.baseline.copy_(moving_baseline(baseline, judged))
+        terms = reinforce(
+            judged,
+            by_caption(location.log_prob)[sampled],
+            by_caption(location.entropy)[sampled],
+            baseline=baseline,
+            reinforce_weight=config.reinforce_weight,
+            entropy_weight=config.entropy_weight,
+        )
+        # averaged over all captions, those on the expected context included
+        return terms * (sampled.sum() / (batch.lengths > 0).sum())
+
+
+class SelfCritical(Objective):
+    """CIDEr-D of captions that the decoder draws, against that of other captions of its own.
+
+        loss = -mean of (r(w~) - b) log p(w~),   b: r of the greedy caption, or the mean r of the
+                                                 other samples of the same image
+
+    The places of hard attention are drawn with the words and rewarded with them. An `<end>` is a
+    word, so that stopping is rewarded, too. Rennie et al. 2017 (arXiv 1612.00563), section 3.
+    """
+
+    def __init__(
+        self, recipe: Recipe, vocabulary: Vocabulary, references: Mapping[str, Sequence[str]]
+    ) -> None:
+        super().__init__()
+        self.plan = recipe.training.self_critical
+        self.search = SearchConfig(beam=1, max_words=recipe.search.max_words)
+        self.vocabulary = vocabulary
+        self.words = Words.of(vocabulary)
+        self.rows = {image: row for row, image in enumerate(references)}
+        self.cider = Cider(
+            [[[*ptb_tokenize(text), END] for text in texts] for texts in references.values()]
+        )
+
+    def forward(self, network: Network, batch: Batch, *, sampling: float = 0.0) -> Loss:
+        """See `Objective`."""
+        samples = self.plan.samples
+        features = network.features(batch.inputs)
+        drawn = rollout(
+            network.decoder,
+            features,
+            words=self.words,
+            max_words=self.search.max_words,
+            samples=samples,
+        )
+        rewards = self._rewards(self._said(drawn), batch.ids, samples).to(features.grid.device)
+        if self.plan.baseline == "greedy":
+            baseline = self._greedy(network, features, batch.ids)
+        else:
+            baseline = (rewards.sum(1, keepdim=True) - rewards) / (samples - 1)
+        log_probs = drawn.log_probs
+        if drawn.location_log_probs is not None:
+            log_probs = log_probs + drawn.location_log_probs
+        value = -((rewards - baseline).flatten() * log_probs.sum(1)).mean()
+        figures = {
+            "reward": rewards.mean(),
+            "reward_baseline": baseline.mean(),
+            "sample_words": drawn.lengths.float().mean(),
+        }
+        return Loss(value, figures, rewards.numel())
+
+    def _greedy(self, network: Network, features: Features, images: Sequence[str]) -> Tensor:
+        """Caption greedily, without dropout; return the rewards (B, 1)."""
+        training = network.decoder.training
+        network.decoder.eval()
+        seen = features._replace(grid=features.grid.detach(), pooled=features.pooled.detach())
+        found = generate(network.decoder, seen, self.vocabulary, self.search)
+        network.decoder.train(training)
+        said = [_tokens(best.text, ended=best.finished) for (best, *_) in found]
+        return self._rewards(said, images, 1).to(seen.grid.device)
+
+    def _said(self, drawn: Rollout) -> list[list[str]]:
+        """Read the drawn numbers as words."""
+        said = []
+        for row, length in zip(drawn.words.tolist(), drawn.lengths.tolist(), strict=True):
+            ended = row[length - 1] == self.words.end
+            words = self.vocabulary.words(row[: length - ended])
+            said.append(_tokens(" ".join(words), ended=ended))
+        return said
+
+    def _rewards(self, said: Sequence[list[str]], images: Sequence[str], each: int) -> Tensor:
+        """Compute CIDEr-D (B, each)."""
+        rows = [self.rows[image] for image in images for _ in range(each)]
+        return torch.from_numpy(self.cider(said, rows)).float().view(-1, each)
+
+
+def read_references(
+    decoder: Decoder,
+    features: Features,
+    batch: Batch,
+    special: Words,
+    *,
+    sampling: float = 0.0,
+    label_smoothing: float = 0.0,
+) -> tuple[Unrolled, WordLoss]:
+    """Read the references of `B` images, and judge each next word: teacher forcing."""
+    read, targets = batch.words[:, :, :-1], batch.words[:, :, 1:]
+    unrolled = unroll(
+        decoder, features, read, batch.lengths, sampling=sampling, banned=special.banned
+    )
+    scores = decoder.project(unrolled.output)
+    judged = word_loss(
+        scores, targets.reshape(-1)[unrolled.places], label_smoothing=label_smoothing
+    )
+    return unrolled, judged
+
+
+def _tokens(text: str, *, ended: bool) -> list[str]:
+    """Tokenize as the scores do; an `<end>` follows where there is one."""
+    return [*ptb_tokenize(text), *[END] * ended]
+
+
+def build_objective(
+    recipe: Recipe, vocabulary: Vocabulary, references: Mapping[str, Sequence[str]]
+) -> Objective:
+    """Build what `training.objective` names; `references` are of the training images."""
+    if recipe.training.objective == "self_critical":
+        return SelfCritical(recipe, vocabulary, references)
+    return Likelihood(recipe, vocabulary)
