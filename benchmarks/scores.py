@@ -1,26 +1,99 @@
-"""CIDEr of many candidates against the same references: weighed each time, or once."""
+"""Scores beside pycocoevalcap's (with Java for its tokenizer), in the same run.
 
-from collections.abc import Callable, Iterator
+Skipped where pycocoevalcap or Java is missing. The reward's plain side is pycocoevalcap's CIDEr,
+which counts and weighs the references each time; ours does so once.
+"""
+
+import contextlib
+import importlib.util
+import io
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
 
 from cutline.data.scenes import Scene, captions
-from cutline.metrics import DocumentFrequencies, cider_d, consensus, ptb_tokenize, weigh
+from cutline.metrics import Cider, ptb_tokenize, score
+
+IMAGES, REFERENCES = 5000, 5
+SAMPLES, SAMPLED_IMAGES = 250, 50
+
+Work = tuple[str, Callable[[], object], Callable[[], object]]
+Texts = dict[int, list[str]]
 
 
-def works() -> Iterator[tuple[str, Callable[[], object], Callable[[], object]]]:
-    """Yield the comparison, on 250 candidates with five references each."""
-    tokens = [[ptb_tokenize(c) for c in captions(Scene.from_seed(seed))] for seed in range(250)]
-    candidates = [references[0][::-1] for references in tokens]
-    frequencies = DocumentFrequencies.of(tokens)
-    weighed = [[weigh(reference, frequencies) for reference in group] for group in tokens]
+def works() -> Iterator[Work]:
+    """Yield the comparisons."""
+    if importlib.util.find_spec("pycocoevalcap") is None or shutil.which("java") is None:
+        print(
+            "scores: not compared, pycocoevalcap or Java is missing (pip install 'cutline[meteor]')"
+        )
+        return
+    references = {n: list(captions(Scene.from_seed(n))) for n in range(IMAGES)}
+    candidates = {n: captions(Scene.from_seed(n + IMAGES))[0] for n in range(IMAGES)}
+    yield _corpus(candidates, references)
+    yield _reward(references)
+
+
+def _corpus(candidates: dict[int, str], references: Texts) -> Work:
+    """Tokenize, then BLEU, ROUGE-L and CIDEr."""
+    from pycocoevalcap.bleu.bleu import Bleu
+    from pycocoevalcap.cider.cider import Cider as TheirCider
+    from pycocoevalcap.rouge.rouge import Rouge
+    from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
     def plain() -> list[float]:
-        return [cider_d(c, group, frequencies) for c, group in zip(candidates, tokens, strict=True)]
+        with contextlib.redirect_stdout(io.StringIO()), _no_stderr():
+            tokenize = PTBTokenizer().tokenize
+            truths = tokenize({n: [{"caption": t} for t in ts] for n, ts in references.items()})
+            said = tokenize({n: [{"caption": text}] for n, text in candidates.items()})
+            figures = [*Bleu(4).compute_score(truths, said, verbose=0)[0]]
+            figures += [metric().compute_score(truths, said)[0] for metric in (Rouge, TheirCider)]
+        return [float(figure) for figure in figures]
 
     def ours() -> list[float]:
-        return [
-            consensus(weigh(c, frequencies), group)
-            for c, group in zip(candidates, weighed, strict=True)
-        ]
+        return list(score(candidates, references).corpus.values())
 
-    assert plain() == ours()
-    yield "CIDEr-D of 250 candidates, 5 references each", plain, ours
+    assert np.allclose(plain(), ours(), rtol=0, atol=1e-9)
+    return f"tokenise, BLEU, ROUGE-L, CIDEr: {IMAGES} x {REFERENCES}", plain, ours
+
+
+def _reward(references: Texts) -> Work:
+    """CIDEr-D of samples, as self-critical training asks for it."""
+    from pycocoevalcap.cider.cider import Cider as TheirCider
+
+    words = [[ptb_tokenize(text) for text in texts] for texts in references.values()]
+    images = [n % SAMPLED_IMAGES for n in range(SAMPLES)]
+    samples = [words[n + SAMPLES][0] for n in range(SAMPLES)]
+    # its document frequencies are those of the images at hand, so ours are, too
+    cider = Cider([words[image] for image in images])
+    said, truths = _spelled([[s] for s in samples]), _spelled([words[i] for i in images])
+
+    def plain() -> Sequence[float]:
+        values: Sequence[float] = TheirCider().compute_score(truths, said)[1]
+        return values
+
+    def ours() -> Sequence[float]:
+        values: Sequence[float] = cider(samples).tolist()
+        return values
+
+    assert np.allclose(plain(), ours(), rtol=0, atol=1e-9)
+    return f"self-critical reward: {SAMPLES} samples x {REFERENCES}", plain, ours
+
+
+def _spelled(groups: Sequence[Sequence[Sequence[str]]]) -> Texts:
+    return {n: [" ".join(words) for words in group] for n, group in enumerate(groups)}
+
+
+@contextlib.contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Keep the Java tokenizer's chatter out of the table."""
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)

@@ -1,23 +1,19 @@
 """The command line as a person meets it: files in, files out, sentences, exit codes."""
 
 import csv
-import io
 import json
-import os
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from PIL import Image
 
-from cutline.cli import main
 from cutline.config import read_recipe
 from cutline.data.scenes import ScenePicture
 from cutline.training import train
+from terminal import cutline
 from tiny import write_recipe
 
 
@@ -33,34 +29,6 @@ def photo(tmp_path):
     path = tmp_path / "photo 1.png"
     ScenePicture(5, 128).open().save(path)
     return path
-
-
-class Done(NamedTuple):
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def cutline(*words, text=""):
-    """Run the command line in this process, which has loaded PyTorch already."""
-    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2)]
-    before = sys.argv, sys.stdin, os.environ.pop("CUTLINE_MODEL", None)
-    sys.argv, sys.stdin = ["cutline", *map(str, words)], io.StringIO(text)
-    try:
-        with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
-            main()
-        code = 0
-    except SystemExit as end:
-        code = end.code or 0
-    finally:
-        sys.argv, sys.stdin = before[:2]
-        if before[2] is not None:
-            os.environ["CUTLINE_MODEL"] = before[2]
-    printed = []
-    for stream in streams:
-        stream.flush()
-        printed.append(stream.buffer.getvalue().decode())
-    return Done(code, *printed)
 
 
 def alone(*words):

@@ -6,7 +6,8 @@ from time import perf_counter
 
 import pytest
 
-from cutline.metrics import ptb_tokenize
+from cutline.metrics import ptb, ptb_tokenize
+from cutline.metrics.ptb_rules import RULES
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "reference_scores"
 TOKENIZED = ("fakecap251", "flickr30k_test__A")
@@ -57,6 +58,12 @@ CASES = [
     ("5'6\" tall, 3.5mm, 6ft, 1st, 3-D, 4x4, 10°C", "5 6 tall 3.5 mm 6ft 1st 3-d 4x4 10 ° c"),
     ("-5, +5, 1+1, 3-4, 5-foot-tall", "-5 +5 1 +1 3-4 5-foot-tall"),
     ("x², H₂O, 10²", "x ² h ₂ o 10 ²"),
+    ("¼ cup and ¾ cup, ⅓ cup, ⅔ cup", "1/4 cup and 3/4 cup 1/3 cup 2/3 cup"),
+    (
+        "a 1.5-liter bottle, U.S.-made bus, non-U.S. team",
+        "a 1.5-liter bottle u.s.-made bus non-u.s. team",
+    ),
+    ("an S&P-500 chart and S&Ls, s&amp;p-500", "an s&p-500 chart and s&ls s&p-500"),
     # marks
     ("wait... what.... no..... yes ......", "wait what no yes"),
     ("a . . . b . . . . . . . c", "a b c"),
@@ -78,6 +85,12 @@ CASES = [
         "foo.com foo.org 1.jpg photo.jpg my-file html",
     ),
     ('a <b>bold</b> <unk> < 5 <a href="x"> <3', 'a <b> bold </b> <unk> < 5 <a\xa0href="x"> < 3'),
+    ("see www.dogs-and-cats.org/red_bus-5 now", "see www.dogs-and-cats.org/red_bus-5 now"),
+    ("a sign says dogs_-and.com, or _-x.org/cat", "a sign says dogs _ and.com or _ x.org/cat"),
+    ("a &#39; dog &lr; cat &#160; x", "a &#39; dog &lr; cat &#160; x"),
+    ("a &quot;red&quot; bus and a &QUOT;blue&QUOT; one", "a red bus and a &quot; blue &quot; one"),
+    ("a << b >> c <<< d >>>>", "a << b >> c << < d >> >>"),
+    ("’sa ’mb ’veil", "'s a 'm b 've il"),
     ("C++ and C# and F# and D#", "c++ and c# and f# and d #"),
     # characters
     ("café naïve 日本 Ünïté", "café naïve 日本 ünïté"),
@@ -119,6 +132,22 @@ def test_words_are_those_of_the_java_program(caption: str, words: str):
 @pytest.mark.parametrize("case", json.loads((FIXTURES / "tokenizer_cases.json").read_text("utf-8")))
 def test_every_tokenizer_case_of_the_reference_agrees(case: dict):
     assert " ".join(ptb_tokenize(case["caption"])) == case["coco_string"]
+
+
+def test_every_rule_decides_a_word_of_some_caption(monkeypatch):
+    longest, used = ptb._longest, set()
+
+    def noted(text: str, position: int) -> tuple[str, int]:
+        spans = ptb._lexer().match(text, position).regs
+        used.add(max(range(2, len(spans), 2), key=lambda group: spans[group][1]) // 2 - 1)
+        return longest(text, position)
+
+    monkeypatch.setattr(ptb, "_longest", noted)
+    written = [row["hyp"] for row in read(FIXTURES / "synthetic.json").values()]
+    cases = json.loads((FIXTURES / "tokenizer_cases.json").read_text("utf-8"))
+    for caption in [*(c for c, _ in CASES), *(case["caption"] for case in cases), *written]:
+        ptb._words(caption)
+    assert [rule for number, rule in enumerate(RULES) if number not in used] == []
 
 
 def test_every_self_written_caption_agrees():

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from cutline.errors import DataError, UsageError
-from cutline.metrics import Scores, score
+from cutline.metrics import Scores, compare, score
+from cutline.metrics.measures import METRICS, Metric
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "reference_scores"
 THEIR_NAMES = {f"BLEU-{n}": f"Bleu_{n}" for n in (1, 2, 3, 4)} | {
@@ -113,14 +114,22 @@ def test_only_what_was_asked_for_is_there():
     assert made.bleu_totals is None
 
 
-def test_metrics_that_are_not_built_are_skipped_with_a_reason_and_no_figure():
+@pytest.fixture
+def without_java(monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("JAVA_HOME", "CUTLINE_SPICE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_what_cannot_be_computed_is_skipped_with_a_reason_and_no_figure(without_java):
     made = score(CAPTIONS, TRUTHS, metrics=["METEOR", "BLEU", "SPICE"])
-    assert made.skipped == dict.fromkeys(["METEOR", "SPICE"], "not built yet in this version")
+    assert list(made.skipped) == ["METEOR", "SPICE"]
+    assert all("needs" in reason for reason in made.skipped.values())
     assert list(made.corpus) == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4"]
     assert made.signature.startswith("BLEU|")
 
 
-def test_nothing_but_skipped_metrics_gives_no_figure():
+def test_nothing_but_skipped_metrics_gives_no_figure(without_java):
     made = score(CAPTIONS, TRUTHS, metrics=["SPICE"])
     assert made.corpus == {}
     assert made.per_image == {1: {}, 2: {}, 3: {}}
@@ -184,3 +193,16 @@ def test_scores_are_frozen():
     made: Scores = score(CAPTIONS, TRUTHS)
     with pytest.raises(AttributeError):
         made.signature = "mine"  # type: ignore[misc]
+
+
+def test_a_metric_that_fails_on_these_captions_is_skipped_with_its_reason(monkeypatch):
+    def fail(captions):
+        raise DataError("METEOR ran out of memory on image number 1")
+
+    monkeypatch.setitem(METRICS, "METEOR", Metric(fail))
+    made = score(CAPTIONS, TRUTHS, metrics=["METEOR", "CIDEr"])
+    assert made.skipped == {"METEOR": "METEOR ran out of memory on image number 1"}
+    assert list(made.corpus) == ["CIDEr"]
+    both = compare(CAPTIONS, CAPTIONS, TRUTHS, metrics=["METEOR", "CIDEr"], samples=10)
+    assert list(both.differences) == ["CIDEr"]
+    assert both.second.skipped == made.skipped

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from cutline.cli import caption, data, demo, evaluate, explain, lists, train
+from cutline.cli import caption, data, demo, evaluate, explain, lists, score, train
 from cutline.cli.console import complain
 from cutline.errors import CutlineError, MissingDependencyError
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("score")(score.score)
 app.command("caption")(caption.caption)
 app.command("explain")(explain.explain)
 app.add_typer(data.app, name="data")

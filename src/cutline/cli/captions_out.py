@@ -134,8 +134,11 @@ def open_output(
 
 
 def image_id(path: Path) -> int | str:
-    """Return COCO's number of a picture, the digits that end its name, or else its name."""
-    digits = re.search(r"(\d+)$", path.stem)
+    """Return COCO's number of a picture, from a name that is digits but for COCO's own prefix.
+
+    Any other picture goes by its name: Flickr8k has names that merely end in the same digits.
+    """
+    digits = re.fullmatch(r"(?:COCO_\w+_)?(\d+)", path.stem)
     return int(digits.group(1)) if digits else path.name
 
 

@@ -9,7 +9,7 @@ import typer
 
 from cutline.errors import UsageError
 
-__all__ = ["atomic_text", "bar", "complain", "say", "table"]
+__all__ = ["atomic_text", "bar", "complain", "free_to_write", "say", "table", "working"]
 
 
 def say(line: str) -> None:
@@ -46,24 +46,48 @@ def bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
         yield lambda steps: progress.advance(task, steps)
 
 
+@contextmanager
+def working(title: str) -> Iterator[None]:
+    """Show on standard error, when it is a terminal, that something is going on."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not sys.stderr.isatty():
+        yield
+        return
+    with console.status(title):
+        yield
+
+
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table on standard output."""
+    """Print a table on standard output, its title on a line before it."""
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table(title=title or None, title_justify="left")
+    shown = Table()
     for column in columns:
         shown.add_column(column, overflow="fold")
     for row in rows:
         shown.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 120).print(shown)
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    if title:
+        console.print(title, markup=False, highlight=False, soft_wrap=True)
+    console.print(shown)
+
+
+def free_to_write(*paths: Path | None, force: bool) -> None:
+    """Refuse, before any work is done, files that exist and may not be overwritten."""
+    for path in paths:
+        if path is not None and path.exists() and not force:
+            raise UsageError(
+                f"{path} exists and is not overwritten; give another name, or --force."
+            )
 
 
 def atomic_text(path: Path, text: str, *, force: bool) -> None:
     """Write a file whole or not at all; an existing one only with `force`."""
-    if path.exists() and not force:
-        raise UsageError(f"{path} exists and is not overwritten; give another name, or --force.")
+    free_to_write(path, force=force)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.tmp")
-    draft.write_text(text, encoding="utf-8")
+    draft.write_text(text, encoding="utf-8", errors="backslashreplace")
     draft.replace(path)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cutline.cli.console import atomic_text, bar, complain, say, table
+from cutline.cli.console import atomic_text, bar, complain, free_to_write, say, table
+from cutline.cli.figures import EVERY_METRIC, metric_names, score_rows
 
 __all__ = ["evaluate"]
 
@@ -21,6 +22,10 @@ def evaluate(
     length_penalty: Annotated[
         float | None, typer.Option(min=0, help="0 ranks by log-probability; more favours longer.")
     ] = None,
+    metrics: Annotated[str, typer.Option(help="Which ones, with commas between.")] = EVERY_METRIC,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Draws of the images for 95% intervals; try 1000.")
+    ] = 0,
     images: Annotated[
         int | None, typer.Option(min=1, help="Use the first so many images only.")
     ] = None,
@@ -33,10 +38,7 @@ def evaluate(
 
     Exit code 1 when some pictures could not be read (each is named, the rest is scored).
     """
-    from cutline.errors import UsageError
-
-    if json_file and json_file.exists() and not force:
-        raise UsageError(f"{json_file} exists and is not overwritten; give another, or --force.")
+    free_to_write(json_file, force=force)
     from cutline.captioner import load
     from cutline.data.readers import open_dataset
     from cutline.evaluation import evaluate as run
@@ -47,9 +49,17 @@ def evaluate(
     examples = dataset.split(split)[:images]
     search = captioner.search(beam=beam, length_penalty=length_penalty)
     with bar(f"captions of {split}", len(examples)) as progress:
-        result = run(captioner, examples, split=split, search=search, progress=progress)
-    rows = [[name, f"{value:.4f}"] for name, value in result.corpus.items()]
-    table(f"{model} on {data} ({split}, {len(result.captions):,} images)", ["", "score"], rows)
+        result = run(
+            captioner,
+            examples,
+            split=split,
+            search=search,
+            metrics=metric_names(metrics),
+            bootstrap=bootstrap,
+            progress=progress,
+        )
+    rows = score_rows(result.corpus, result.scores.intervals)
+    table(f"{model} on {data} ({split}, {len(result.captions):,} images)", rows[0], rows[1:])
     typer.echo(result.scores.signature)
     for metric, reason in result.scores.skipped.items():
         say(f"{metric} was not computed: {reason}")

@@ -50,6 +50,7 @@ class Evaluation:
             per_image[image] = row
         return {
             "corpus": self.corpus,
+            "intervals": self.scores.intervals,
             "per_image": per_image,
             "signature": self.scores.signature,
             "skipped": dict(self.scores.skipped),
@@ -65,6 +66,7 @@ def evaluate(
     search: SearchConfig | None = None,
     batch_size: int = 32,
     metrics: Sequence[str] = ("BLEU", "ROUGE-L", "CIDEr"),
+    bootstrap: int = 0,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Evaluation:
     """Caption the pictures of `examples` and score the captions against theirs.
@@ -76,6 +78,7 @@ def evaluate(
         search: how to search; by default as the model's own configuration says.
         batch_size: pictures at a time.
         metrics: which of the metrics of `cutline.metrics`.
+        bootstrap: draws of the images for 95% intervals of the scores; none by default.
         progress: called with the number of pictures that are done.
 
     Raises:
@@ -113,6 +116,7 @@ def evaluate(
         {image: caption.text for image, caption in captions.items()},
         references,
         metrics=metrics,
+        bootstrap=bootstrap,
         details={"split": split, "search": _described(plan)},
     )
     return Evaluation(captions, references, scores, _scene_scores(captions, read), failed)

@@ -8,104 +8,162 @@
 
 From 0 to 10. df(w) is the number of images of N whose references contain w. Vedantam et al.,
 "CIDEr: Consensus-based Image Description Evaluation", CVPR 2015, https://arxiv.org/abs/1411.5726.
+
+Shapes: `C` candidates, `P` pairs of a candidate and one of its image's references, `S` references.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from math import exp, log, sqrt
 from typing import NamedTuple
 
-from cutline.metrics.ngrams import MAX_N, Ngram, count_ngrams
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["SIGMA", "DocumentFrequencies", "NgramWeights", "cider_d", "consensus", "weigh"]
+from cutline.metrics.ngrams import BITS, MAX_N, Ints, Ngrams, find, join, ranges
+from cutline.metrics.references import References
+
+__all__ = ["SIGMA", "Cider", "DocumentFrequencies"]
 
 SIGMA = 6.0
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class DocumentFrequencies:
-    """In how many images' references each n-gram occurs: built once, used for every candidate.
-
-    With an `end` word, that word is counted as the last one of every sentence, here and in
-    whatever is scored with these frequencies: a reward that knows where a caption should stop.
-    """
+    """In how many of `images` images' references each n-gram occurs, counted somewhere else."""
 
     images: int
-    counts: Mapping[Ngram, int]
-    end: str | None = None
-
-    @cached_property
-    def _log_images(self) -> float:
-        return log(self.images)
-
-    @classmethod
-    def of(
-        cls, references: Iterable[Sequence[Sequence[str]]], *, end: str | None = None
-    ) -> "DocumentFrequencies":
-        """Count over images, each given as its tokenized references."""
-        images, counts = 0, Counter[Ngram]()
-        tail = [] if end is None else [end]
-        for sentences in references:
-            images += 1
-            counts.update({w for words in sentences for w in count_ngrams([*words, *tail])})
-        return cls(images, counts, end)
-
-    def surprise(self, ngram: Ngram) -> float:
-        """Compute log N - log df: 0 for what is everywhere, log N for what is nowhere."""
-        return self._log_images - log(max(1, self.counts.get(ngram, 0)))
+    counts: Mapping[tuple[str, ...], int]
 
 
-class NgramWeights(NamedTuple):
-    """One sentence as four vectors, one per n, with their norms and its length."""
+class _Order(NamedTuple):
+    """All references' vectors g_n for one n: the weight of each row (M,), and the norms (S,).
 
-    vectors: tuple[dict[Ngram, float], ...]
-    norms: tuple[float, ...]
-    length: int
+    The n-grams of reference `s` are rows `first[s]` to `first[s + 1]`. `surprise` is
+    log N - log max(1, df) of each n-gram that is known, and last, of one that is not.
+    """
 
-
-def weigh(words: Sequence[str], frequencies: DocumentFrequencies) -> NgramWeights:
-    """Compute g_n(s). References that are compared often are worth weighing once."""
-    words = words if frequencies.end is None else [*words, frequencies.end]
-    vectors: tuple[dict[Ngram, float], ...] = tuple({} for _ in range(MAX_N))
-    for ngram, count in count_ngrams(words).items():
-        vectors[len(ngram) - 1][ngram] = count * frequencies.surprise(ngram)
-    norms = tuple(sqrt(sum(weight * weight for weight in v.values())) for v in vectors)
-    # The reference measures length in pairs of words.
-    return NgramWeights(vectors, norms, max(0, len(words) - 1))
+    number: Ints
+    weight: Floats
+    norm: Floats
+    first: Ints
+    surprise: Floats
 
 
-def consensus(candidate: NgramWeights, references: Sequence[NgramWeights]) -> float:
-    """Compute CIDEr of one weighed candidate, from 0 to 10."""
-    total = 0.0
-    for reference in references:
-        penalty = exp(-((candidate.length - reference.length) ** 2) / (2 * SIGMA**2))
-        total += penalty * sum(map(_cosine, *candidate[:2], *reference[:2]))
-    return 10 * total / MAX_N / len(references)
+class Cider:
+    """CIDEr against references that are counted and weighed once, for any number of candidates.
+
+    Args:
+        references: of each image, as words; or counted already, then without `frequencies`.
+        frequencies: document frequencies from elsewhere; by default those of `references`.
+
+    A reward that knows where a caption should stop has an `<end>` word after every reference and
+    after the candidates that have ended.
+
+    >>> cider = Cider([["a red bus".split()], ["two dogs".split()]])
+    >>> cider(["a red bus".split(), "a dog".split()]).round(2).tolist()
+    [7.5, 0.0]
+    """
+
+    def __init__(
+        self,
+        references: Sequence[Sequence[Sequence[str]]] | References,
+        *,
+        frequencies: DocumentFrequencies | None = None,
+    ) -> None:
+        known = frequencies.counts if frequencies else ()
+        if not isinstance(references, References):
+            references = References(references, known)
+        self.references = references
+        images = frequencies.images if frequencies else len(references)
+        counts = _given(frequencies, references) if frequencies else _own(references)
+        self._orders = [
+            _weigh(ngrams, np.log(images) - np.log(np.maximum(1, df)), len(references.length))
+            for ngrams, df in zip(references.ngrams, counts, strict=True)
+        ]
+
+    def __call__(
+        self, candidates: Sequence[Sequence[str]], images: Sequence[int] | Ints | None = None
+    ) -> Floats:
+        """Compute CIDEr of each candidate (C,), from 0 to 10.
+
+        `images` (C,) says which image each one describes; by default the first the first, and so
+        on.
+        """
+        theirs = self.references
+        image = np.arange(len(theirs)) if images is None else np.asarray(images, np.int64)
+        sizes = theirs.first[image + 1] - theirs.first[image]
+        pairs = _Pairs(
+            np.repeat(np.arange(len(candidates)), sizes), ranges(theirs.first[image], sizes)
+        )
+        similar = np.zeros(len(pairs.candidate))
+        for ours, order in zip(theirs.index.count(candidates), self._orders, strict=True):
+            similar += _cosine(ours, order, pairs, len(candidates))
+        length = np.fromiter(map(len, candidates), np.int64, len(candidates))
+        apart = length[pairs.candidate] - theirs.length[pairs.reference]
+        similar *= np.exp(-(apart**2) / (2 * SIGMA**2))
+        total = np.bincount(pairs.candidate, similar, len(candidates))
+        mean: Floats = 10 * total / MAX_N / sizes
+        return mean
 
 
-def cider_d(
-    candidate: Sequence[str],
-    references: Sequence[Sequence[str]],
-    frequencies: DocumentFrequencies,
-) -> float:
-    """Compute CIDEr of one tokenized candidate, from 0 to 10."""
-    weighed = [weigh(reference, frequencies) for reference in references]
-    return consensus(weigh(candidate, frequencies), weighed)
+class _Pairs(NamedTuple):
+    """Which candidate is compared with which reference, (P,) each."""
+
+    candidate: Ints
+    reference: Ints
 
 
-def _cosine(
-    candidate: dict[Ngram, float],
-    candidate_norm: float,
-    reference: dict[Ngram, float],
-    reference_norm: float,
-) -> float:
-    """Compare two vectors, each n-gram counted at most as often as the reference has it."""
-    dot = sum(
-        min(weight, reference[ngram]) * reference[ngram]
-        for ngram, weight in candidate.items()
-        if ngram in reference
+def _own(references: References) -> list[Ints]:
+    """Count, for each n, in how many images' references each n-gram occurs."""
+    return [
+        np.bincount(np.unique(join(number, references.image[sentence])) >> BITS, minlength=size + 1)
+        for (sentence, number, _), size in zip(
+            references.ngrams, references.index.sizes, strict=True
+        )
+    ]
+
+
+def _given(frequencies: DocumentFrequencies, references: References) -> list[Ints]:
+    """Look the frequencies up by the references' numbers."""
+    counts = np.fromiter(frequencies.counts.values(), np.int64, len(frequencies.counts))
+    length = np.fromiter(map(len, frequencies.counts), np.int64, len(frequencies.counts))
+    found = []
+    for n, (ngrams, size) in enumerate(
+        zip(references.index.count(list(frequencies.counts)), references.index.sizes, strict=True),
+        1,
+    ):
+        whole = length[ngrams.sentence] == n  # an n-gram as a sentence has one n-gram of its length
+        df = np.zeros(size + 1, np.int64)
+        df[ngrams.number[whole]] = counts[ngrams.sentence[whole]]
+        found.append(df)
+    return found
+
+
+def _weigh(ngrams: Ngrams, surprise: Floats, references: int) -> _Order:
+    weight = ngrams.times * surprise[ngrams.number]
+    return _Order(
+        ngrams.number,
+        weight,
+        np.sqrt(np.bincount(ngrams.sentence, weight**2, references)),
+        ngrams.sentence.searchsorted(np.arange(references + 1)),
+        surprise,
     )
-    norm = candidate_norm * reference_norm
-    return dot / norm if norm else dot
+
+
+def _cosine(ours: Ngrams, order: _Order, pairs: _Pairs, candidates: int) -> Floats:
+    """Compare vectors (P,), each n-gram counted at most as often as the reference has it."""
+    weight = ours.times * order.surprise[np.minimum(ours.number, len(order.surprise) - 1)]
+    norm = np.sqrt(np.bincount(ours.sentence, weight**2, candidates))
+    starts = order.first[pairs.reference]
+    lengths = order.first[pairs.reference + 1] - starts
+    rows = ranges(starts, lengths)
+    pair = np.repeat(np.arange(len(lengths)), lengths)
+    at, both = find(
+        join(ours.sentence, ours.number), join(pairs.candidate[pair], order.number[rows])
+    )
+    theirs = order.weight[rows[both]]
+    dot = np.bincount(pair[both], np.minimum(weight[at[both]], theirs) * theirs, len(lengths))
+    norms = norm[pairs.candidate] * order.norm[pairs.reference]
+    return np.divide(dot, norms, out=np.zeros(len(dot)), where=norms > 0)

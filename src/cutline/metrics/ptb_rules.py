@@ -230,7 +230,6 @@ RULES = (
     Rule(f"[A-Z]+(?:(?:[+]|{AMP})[A-Z]+)+", write=_ampersand),
     Rule("'", "[A-Za-z][^ \t\n\r\u00a0]", "`"),
     Rule(IS, write=_quotes),
-    Rule(NOT, write=_quotes),
     Rule("``|''|`"),
     Rule("[\u0091-\u0094\u2018-\u201f\u00ab\u00bb\u2039\u203a]{1,2}", write=_quotes),
     Rule("<<|>>"),

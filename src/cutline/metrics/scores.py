@@ -7,40 +7,46 @@ differences: no caption is read together with the next one, and the placeholder 
 candidate matches nothing, because a word that the model does not know cannot be right.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from math import fsum
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from cutline.errors import DataError, UsageError, did_you_mean
-from cutline.metrics.bleu import BleuTotals, bleu, bleu_totals
-from cutline.metrics.cider import DocumentFrequencies, cider_d
-from cutline.metrics.ptb import ptb_tokenize
-from cutline.metrics.rouge import rouge_l
+import numpy as np
 
-__all__ = ["ALL_METRICS", "IMPLEMENTATION", "ImageId", "Scores", "score"]
+from cutline.errors import CutlineError, DataError, UsageError, did_you_mean
+from cutline.metrics.bleu import BleuTotals
+from cutline.metrics.bootstrap import Interval, draws, interval
+from cutline.metrics.measures import METRICS, Floats, Measured, Row
+from cutline.metrics.tokenized import TOKENIZER, Tokenized
+
+__all__ = [
+    "ALL_METRICS",
+    "IMPLEMENTATION",
+    "Comparison",
+    "Difference",
+    "Scores",
+    "compare",
+    "score",
+]
 
 # Raised whenever any figure of any caption changes.
 IMPLEMENTATION = "cutline.metrics-1"
-TOKENIZER = "ptb-3.4.1"
-
-NOT_BUILT = dict.fromkeys(("METEOR", "SPICE"), "not built yet in this version")
-
-# What `<unk>` in a candidate becomes: something that no reference can contain.
-UNKNOWN, NO_MATCH = "<unk>", "<unk>\0"
+ALL_METRICS = tuple(METRICS)
 
 # How many images an error names.
 FEW = 5
 
 ImageId = str | int
-Row = dict[str, float]
+Candidates = Mapping[str, str] | Mapping[int, str]
+References = Mapping[str, Sequence[str]] | Mapping[int, Sequence[str]]
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What was measured, and how. BLEU and ROUGE-L are from 0 to 1, CIDEr from 0 to 10.
+    """What was measured, and how. All figures are from 0 to 1, but CIDEr, which is from 0 to 10.
 
-    A metric that was not asked for is nowhere; one that cannot be computed is in `skipped`.
+    A metric that was not asked for is nowhere; one that cannot be computed is in `skipped`, with
+    the reason. `intervals` are 95% bootstrap intervals of the corpus' figures, where asked for.
     """
 
     corpus: Row
@@ -48,22 +54,59 @@ class Scores:
     bleu_totals: BleuTotals | None
     skipped: dict[str, str]
     signature: str
+    intervals: dict[str, Interval] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain dictionaries, sequences, strings and numbers, ready for JSON."""
         return asdict(self)
 
 
+class Difference(NamedTuple):
+    """The first system's figure minus the second's, and its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Comparison(NamedTuple):
+    """Two systems' scores, and the differences of their corpus' figures by name."""
+
+    first: Scores
+    second: Scores
+    differences: dict[str, Difference]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain dictionaries, sequences, strings and numbers, ready for JSON."""
+        return {
+            "first": self.first.to_dict(),
+            "second": self.second.to_dict(),
+            "differences": {name: one._asdict() for name, one in self.differences.items()},
+        }
+
+
 def score(
-    candidates: Mapping[str, str] | Mapping[int, str],
-    references: Mapping[str, Sequence[str]] | Mapping[int, Sequence[str]],
+    candidates: Candidates,
+    references: References,
     metrics: Sequence[str] = ("BLEU", "ROUGE-L", "CIDEr"),
     *,
     details: Mapping[str, str] | None = None,
+    bootstrap: int = 0,
+    seed: int = 0,
 ) -> Scores:
     """Score one caption per image against that image's references, all given as plain text.
 
-    `details`, such as split and search, become part of the signature.
+    Args:
+        candidates: a caption by image id.
+        references: captions to compare with, by image id.
+        metrics: some of BLEU, METEOR, ROUGE-L, CIDEr, SPICE. METEOR and SPICE need Java.
+        details: such as split and search; they become part of the signature.
+        bootstrap: draws of the images for 95% intervals; none by default.
+        seed: of those draws.
+
+    Raises:
+        UsageError: an unknown metric.
+        DataError: images without a caption or without references.
 
     >>> made = score({1: "A red bus.", 2: "two dogs"}, {1: ["a red bus"], 2: ["Two dogs!"]})
     >>> made.corpus["ROUGE-L"], made.signature
@@ -71,87 +114,106 @@ def score(
     """
     _check_metrics(metrics)
     _check_images(candidates, references)
-    pairs = _tokenize(candidates, references)
-    measured = [MEASURES[name](pairs) for name in metrics if name in MEASURES]
-    rows = [_merge(row) for row in zip(*(part.rows for part in measured), strict=True)]
-    return Scores(
-        corpus=_merge(part.corpus for part in measured),
-        per_image=dict(zip(candidates, rows or [{} for _ in pairs], strict=True)),
-        bleu_totals=next((part.totals for part in measured if part.totals), None),
-        skipped={name: NOT_BUILT[name] for name in metrics if name in NOT_BUILT},
-        signature=_signature(metrics, pairs, details or {}),
+    captions = Tokenized(candidates, references)
+    measured, skipped = _measure(metrics, captions)
+    drawn = _drawn(measured, len(candidates), bootstrap, seed)
+    return _scores(
+        candidates, measured, skipped, _signature(measured, captions, details or {}), drawn
     )
 
 
-class _Pair(NamedTuple):
-    """One image: its candidate and its references, as tokens."""
+def compare(
+    candidates: Candidates,
+    against: Candidates,
+    references: References,
+    metrics: Sequence[str] = ("BLEU", "ROUGE-L", "CIDEr"),
+    *,
+    samples: int = 1000,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two systems on the same images, by `samples` draws of those images.
 
-    candidate: list[str]
-    references: list[list[str]]
-
-    def words(self) -> "_Pair":
-        """Split the tokens that have a no-break space inside, as the reference's n-grams do."""
-        return _Pair(_split(self.candidate), [_split(tokens) for tokens in self.references])
-
-
-class _Measured(NamedTuple):
-    """What one metric says of the corpus and of each image."""
-
-    corpus: Row
-    rows: list[Row]
-    totals: BleuTotals | None = None
-
-
-def _measure_bleu(pairs: Sequence[_Pair]) -> _Measured:
-    parts = [bleu_totals(*pair.words()) for pair in pairs]
-    totals = BleuTotals.total(parts)
-    return _Measured(_bleu_row(totals), [_bleu_row(part) for part in parts], totals)
-
-
-def _measure_rouge(pairs: Sequence[_Pair]) -> _Measured:
-    return _averaged("ROUGE-L", [rouge_l(*pair) for pair in pairs])
-
-
-def _measure_cider(pairs: Sequence[_Pair]) -> _Measured:
-    words = [pair.words() for pair in pairs]
-    frequencies = DocumentFrequencies.of(pair.references for pair in words)
-    return _averaged("CIDEr", [cider_d(*pair, frequencies) for pair in words])
-
-
-MEASURES: dict[str, Callable[[Sequence[_Pair]], _Measured]] = {
-    "BLEU": _measure_bleu,
-    "ROUGE-L": _measure_rouge,
-    "CIDEr": _measure_cider,
-}
-ALL_METRICS = (*MEASURES, *NOT_BUILT)
-
-
-def _bleu_row(totals: BleuTotals) -> Row:
-    return {f"BLEU-{n}": value for n, value in enumerate(bleu(totals), 1)}
+    >>> truths = {1: ["a red bus"], 2: ["two dogs run"], 3: ["a cat"]}
+    >>> better = {1: "a red bus", 2: "two dogs", 3: "a cat"}
+    >>> compare(better, {**better, 1: "a cat"}, truths, ["ROUGE-L"]).differences["ROUGE-L"].low
+    0.0
+    """
+    _check_metrics(metrics)
+    _check_images(candidates, references)
+    _check_images(against, references)
+    aligned: dict[Any, str] = {image: against[image] for image in candidates}  # type: ignore[index]
+    systems = [Tokenized(texts, references) for texts in (candidates, aligned)]
+    both = [_measure(metrics, system) for system in systems]
+    skipped = {name: reason for _, reasons in both for name, reason in reasons.items()}
+    found = [
+        {name: one for name, one in measured.items() if name not in skipped} for measured, _ in both
+    ]
+    drawn = [_drawn(measured, len(candidates), samples, seed) for measured in found]
+    first, second = (
+        _scores(texts, measured, skipped, _signature(measured, system, {}), values)
+        for texts, measured, system, values in zip(
+            (candidates, aligned), found, systems, drawn, strict=True
+        )
+    )
+    differences = {
+        name: Difference(
+            first.corpus[name] - second.corpus[name], *interval(values - drawn[1][name])
+        )
+        for name, values in drawn[0].items()
+    }
+    return Comparison(first, second, differences)
 
 
-def _averaged(name: str, values: Sequence[float]) -> _Measured:
-    return _Measured({name: fsum(values) / len(values)}, [{name: value} for value in values])
+def _measure(
+    metrics: Sequence[str], captions: Tokenized
+) -> tuple[dict[str, Measured], dict[str, str]]:
+    """Compute each metric, or say why it cannot be computed here or of these captions."""
+    measured: dict[str, Measured] = {}
+    skipped: dict[str, str] = {}
+    for name in metrics:
+        try:
+            if reason := METRICS[name].why_not():
+                skipped[name] = reason
+            else:
+                measured[name] = METRICS[name].measure(captions)
+        except CutlineError as error:
+            skipped[name] = str(error)
+    return measured, skipped
+
+
+def _scores(
+    candidates: Mapping[Any, str],
+    measured: Mapping[str, Measured],
+    skipped: dict[str, str],
+    signature: str,
+    drawn: Mapping[str, Floats],
+) -> Scores:
+    parts = measured.values()
+    rows = [_merge(row) for row in zip(*(part.rows for part in parts), strict=True)]
+    return Scores(
+        corpus=_merge(part.corpus for part in parts),
+        per_image=dict(zip(candidates, rows or [{} for _ in candidates], strict=True)),
+        bleu_totals=next((part.totals for part in parts if part.totals), None),
+        skipped=skipped,
+        signature=signature,
+        intervals={name: interval(values) for name, values in drawn.items()},
+    )
+
+
+def _drawn(
+    measured: Mapping[str, Measured], images: int, samples: int, seed: int
+) -> dict[str, Floats]:
+    """Compute all figures of all draws; the same seed draws the same images."""
+    parts: dict[str, list[Floats]] = {}
+    for counts in draws(images, samples, seed):
+        for metric in measured.values():
+            for name, values in metric.redraw(counts).items():
+                parts.setdefault(name, []).append(values)
+    return {name: np.concatenate(values) for name, values in parts.items()}
 
 
 def _merge(rows: Iterable[Row]) -> Row:
     return {name: value for row in rows for name, value in row.items()}
-
-
-def _split(tokens: Sequence[str]) -> list[str]:
-    return [word for token in tokens for word in token.split()]
-
-
-def _tokenize(
-    candidates: Mapping[Any, str], references: Mapping[Any, Sequence[str]]
-) -> list[_Pair]:
-    return [
-        _Pair(
-            [NO_MATCH if token == UNKNOWN else token for token in ptb_tokenize(candidate)],
-            [ptb_tokenize(reference) for reference in references[image]],
-        )
-        for image, candidate in candidates.items()
-    ]
 
 
 def _check_metrics(metrics: Sequence[str]) -> None:
@@ -175,10 +237,10 @@ def _check_images(candidates: Mapping[Any, str], references: Mapping[Any, Sequen
             raise DataError(f"{len(images)} of {len(references)} images {problem}: {first}{more}")
 
 
-def _signature(metrics: Sequence[str], pairs: Sequence[_Pair], details: Mapping[str, str]) -> str:
-    counts = [len(pair.references) for pair in pairs]
+def _signature(made: Iterable[str], captions: Tokenized, details: Mapping[str, str]) -> str:
+    counts = [len(group) for group in captions.references]
     fields = {
-        "images": str(len(pairs)),
+        "images": str(len(counts)),
         "refs": f"{min(counts)}-{max(counts)}",
         "tok": TOKENIZER,
         "version": IMPLEMENTATION,
@@ -186,5 +248,4 @@ def _signature(metrics: Sequence[str], pairs: Sequence[_Pair], details: Mapping[
     if taken := sorted(fields.keys() & details.keys()):
         raise UsageError(f"the signature already says '{taken[0]}'; name this detail differently")
     said = {**fields, **details}
-    made = [name for name in metrics if name in MEASURES]
     return "|".join(["+".join(made), *(f"{key}:{value}" for key, value in said.items())])

@@ -1,0 +1,63 @@
+"""Scores as rows of a table, the first row the heading."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cutline.metrics import Comparison, Description, Interval
+
+__all__ = ["EVERY_METRIC", "compared_rows", "described_rows", "metric_names", "score_rows"]
+
+EVERY_METRIC = "BLEU,METEOR,ROUGE-L,CIDEr,SPICE"
+
+# What each line of a description is called.
+TOLD = {
+    "captions": "captions",
+    "distinct_captions": "distinct captions, share",
+    "distinct_words": "distinct words",
+    "mean_length": "mean length in words",
+    "bad_endings": "end in an article or a preposition, share",
+    "repeats": "repeat themselves, share",
+    "novel": "not among the training captions, share",
+}
+
+
+def metric_names(given: str) -> list[str]:
+    """Read `BLEU,CIDEr`."""
+    return [name.strip() for name in given.split(",") if name.strip()]
+
+
+def score_rows(corpus: Mapping[str, float], intervals: "Mapping[str, Interval]") -> list[list[str]]:
+    """List figures, with their intervals where there are any."""
+    rows = [["", "score", *(["95% interval"] if intervals else [])]]
+    for name, value in corpus.items():
+        ends = [_between(*intervals[name])] if name in intervals else [""] * bool(intervals)
+        rows.append([name, f"{value:.4f}", *ends])
+    return rows
+
+
+def compared_rows(comparison: "Comparison", names: list[str]) -> list[list[str]]:
+    """List both systems' figures; a star says that the interval leaves out zero."""
+    rows = [["", *names, "difference", "its 95% interval"]]
+    for name, one in comparison.differences.items():
+        values = (comparison.first.corpus[name], comparison.second.corpus[name])
+        ends = _between(one.low, one.high) + (" *" if one.low > 0 or one.high < 0 else "")
+        rows.append([name, *(f"{value:.4f}" for value in values), f"{one.value:+.4f}", ends])
+    return rows
+
+
+def described_rows(descriptions: "Mapping[str, Description]") -> list[list[str]]:
+    """List descriptions side by side; what none of them knows is left out."""
+    figures = [one.to_dict() for one in descriptions.values()]
+    rows = [["", *(Path(name).name for name in descriptions)]]
+    for key, title in TOLD.items():
+        values = [figure[key] for figure in figures]
+        if None not in values:
+            whole = all(isinstance(value, int) for value in values)
+            rows.append([title, *(f"{v:,}" if whole else f"{v:.4f}" for v in values)])
+    return rows
+
+
+def _between(low: float, high: float) -> str:
+    return f"{low:.4f} to {high:.4f}"

@@ -1,0 +1,201 @@
+"""`cutline score`."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cutline.cli.captions_out import image_id
+from cutline.cli.console import atomic_text, bar, free_to_write, say, table, working
+from cutline.cli.figures import (
+    EVERY_METRIC,
+    compared_rows,
+    described_rows,
+    metric_names,
+    score_rows,
+)
+
+if TYPE_CHECKING:
+    from cutline.data.results import Matched, ReferenceFile
+    from cutline.evaluation.clip_score import ClipScores
+    from cutline.metrics import Description, Scores
+
+__all__ = ["score"]
+
+
+class Problem(StrEnum):
+    """What may be wrong between captions and references, and can be allowed."""
+
+    MISSING = "missing"
+    EXTRA = "extra"
+    DUPLICATE = "duplicate"
+
+
+def score(
+    results: Annotated[Path, typer.Argument(help="Captions: COCO results, or any that we write.")],
+    references: Annotated[
+        Path, typer.Argument(help="COCO annotations, Karpathy's JSON, or a data set.")
+    ],
+    against: Annotated[
+        Path | None, typer.Option(help="Other captions of the same images, to compare with.")
+    ] = None,
+    metrics: Annotated[str, typer.Option(help="Which ones, with commas between.")] = EVERY_METRIC,
+    split: Annotated[
+        str | None, typer.Option(help="Default: the split that the captions are of.")
+    ] = None,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Draws of the images for 95% intervals; try 1000.")
+    ] = 0,
+    training: Annotated[
+        Path | None, typer.Option(help="Training captions, to count those that are novel.")
+    ] = None,
+    allow: Annotated[
+        list[Problem] | None, typer.Option(help="Go on in spite of this; may be repeated.")
+    ] = None,
+    clip: Annotated[
+        str | None,
+        typer.Option(help="CLIPScore too: NAME:FILE.safetensors of an open_clip model."),
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the pictures, for CLIPScore.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write all figures to this file.")
+    ] = None,
+    per_image: Annotated[
+        Path | None, typer.Option(help="Write each image's figures to this .csv file.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite those files.")] = False,
+) -> None:
+    """Score anybody's captions.
+
+    METEOR needs Java, SPICE its jars too; where they are missing the rest is scored.
+    """
+    from cutline.data.results import read_references
+    from cutline.errors import UsageError
+
+    free_to_write(json_file, per_image, force=force)
+    truths = read_references(references)
+    allowed = [problem.value for problem in allow or []]
+    files = [results, against] if against else [results]
+    systems = _matched(files, truths, split, allowed)
+    with working(f"scoring {len(systems[0].candidates):,} captions"):
+        made, found, rows = _measured(files, systems, metric_names(metrics), bootstrap)
+    skipped = [f"{name} was not computed: {reason}" for name, reason in made.skipped.items()]
+    if not made.corpus:
+        raise UsageError(" ".join(skipped))
+    signatures = [made.signature]
+    if clip:
+        fits = _clip_scores(clip, images, systems[0])
+        rows += score_rows(fits.corpus, {})[1:]
+        found["clip"] = asdict(fits)
+        signatures.append(fits.signature)
+    table(f"{len(made.per_image):,} images of {references}", rows[0], rows[1:])
+    typer.echo("\n".join(signatures))
+    told = _described(files, systems, training)
+    found["description"] = {name: one.to_dict() for name, one in told.items()}
+    rows = described_rows(told)
+    table("The captions themselves", rows[0], rows[1:])
+    for sentence in skipped:
+        say(sentence)
+    if json_file:
+        atomic_text(json_file, json.dumps(found, indent=1) + "\n", force=force)
+    if per_image:
+        atomic_text(per_image, _csv(made, systems[0].candidates), force=force)
+
+
+def _matched(
+    files: list[Path], truths: "ReferenceFile", split: str | None, allowed: list[str]
+) -> "list[Matched]":
+    """Read captions of one or two systems; of two, keep the images that both have."""
+    from cutline.data.results import match, read_results
+
+    systems = [match(read_results(file), truths, split=split, allow=allowed) for file in files]
+    for note in dict.fromkeys(note for system in systems for note in system.notes):
+        say(note)
+    both = set.intersection(*(set(system.candidates) for system in systems))
+    if any(len(both) < len(system.candidates) for system in systems):
+        say(f"Compared on the {len(both):,} images that both have captions of.")
+    return [system.only(both) for system in systems]
+
+
+def _measured(
+    files: list[Path], systems: "list[Matched]", metrics: list[str], bootstrap: int
+) -> "tuple[Scores, dict[str, Any], list[list[str]]]":
+    """Score the first system, against the second if there is one: figures, as JSON, as a table."""
+    from cutline.metrics import compare, score
+
+    candidates, references, _ = systems[0]
+    if len(systems) == 1:
+        made = score(candidates, references, metrics, bootstrap=bootstrap)
+        return made, made.to_dict(), score_rows(made.corpus, made.intervals)
+    both = compare(
+        candidates, systems[1].candidates, references, metrics, samples=bootstrap or 1000
+    )
+    return both.first, both.to_dict(), compared_rows(both, [file.name for file in files])
+
+
+def _described(
+    files: list[Path], systems: "list[Matched]", training: Path | None
+) -> "dict[str, Description]":
+    """Describe each system's captions, and what people wrote of the same images."""
+    from cutline.data.results import read_references
+    from cutline.metrics import describe
+
+    known = _texts(read_references(training)) if training else None
+    people = [text for texts in systems[0].references.values() for text in texts]
+    told = {
+        str(file): describe(system.candidates.values(), known)
+        for file, system in zip(files, systems, strict=True)
+    }
+    return {**told, "references": describe(people, known)}
+
+
+def _clip_scores(given: str, folder: Path | None, matched: "Matched") -> "ClipScores":
+    """Load the model, find each image's picture by its name, and score."""
+    from cutline.data.examples import Photograph
+    from cutline.errors import UsageError
+    from cutline.evaluation.clip_score import Clip, clip_score
+    from cutline.images import find_images
+
+    name, colon, weights = given.partition(":")
+    if not colon or folder is None:
+        raise UsageError("CLIPScore needs --clip NAME:FILE.safetensors and --images FOLDER.")
+    files: dict[str, Path] = {}
+    for path in find_images([str(folder)]).files:
+        files |= dict.fromkeys((path.name, path.stem, str(image_id(path))), path)
+    lost = [image for image in matched.candidates if image not in files]
+    if lost:
+        raise UsageError(f"{folder} has no picture of {len(lost):,} images, such as {lost[0]}.")
+    pictures = {image: Photograph(files[image]) for image in matched.candidates}
+    with bar("CLIPScore", len(pictures)) as progress:
+        return clip_score(
+            Clip(name, Path(weights)),
+            matched.candidates,
+            pictures,
+            matched.references,
+            progress=progress,
+        )
+
+
+def _texts(references: "ReferenceFile") -> list[str]:
+    """Return all captions of a file, those of its training split where it has splits."""
+    truths = list(next(iter(references.by_id.values())).values())
+    chosen = [truth for truth in truths if truth.split in ("train", "restval")] or truths
+    return [text for truth in chosen for text in truth.texts]
+
+
+def _csv(made: "Scores", candidates: Mapping[str, str]) -> str:
+    names = list(next(iter(made.per_image.values())))
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["image_id", "caption", *names])
+    for image, figures in made.per_image.items():
+        writer.writerow([image, candidates[str(image)], *(figures[name] for name in names)])
+    return stream.getvalue()

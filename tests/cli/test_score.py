@@ -1,0 +1,125 @@
+"""`cutline score`, as a person meets it."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from terminal import cutline
+
+TRUTHS = {str(n): [f"a red bus near tree {n}", f"bus number {n}"] for n in range(6)}
+AWKWARD = [
+    "a red\rbus",
+    "a\x0bred\x0cbus",
+    "a red\u0085bus",
+    "a red\u2028bus",
+    "a red \U0001f600 bus",
+    "a ||| red ||| bus",
+    '"a red bus"',
+    ".",
+    "",
+    "bus " * 10_000,
+    "a red \ud83d bus",
+    "\udc00",
+    "a <unk> bus",
+]
+
+
+@pytest.fixture
+def files(tmp_path: Path):
+    captions = [{"image_id": n, "caption": f"a red bus {n}"} for n in range(6)]
+    (tmp_path / "a.json").write_text(json.dumps(captions))
+    (tmp_path / "b.json").write_text(json.dumps(dict.fromkeys(TRUTHS, "two dogs")))
+    (tmp_path / "truths.json").write_text(json.dumps(TRUTHS))
+    return tmp_path
+
+
+@pytest.fixture
+def without_java(monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.delenv("CUTLINE_SPICE", raising=False)
+
+
+def test_without_java_the_rest_is_scored_and_one_line_says_what_was_not(files, without_java):
+    done = cutline("score", files / "a.json", files / "truths.json")
+    assert done.returncode == 0
+    assert "BLEU+ROUGE-L+CIDEr|images:6|refs:2-2" in done.stdout
+    said = done.stderr.splitlines()
+    assert [line.split(":")[0] for line in said] == [
+        "METEOR was not computed",
+        "SPICE was not computed",
+    ]
+    assert "Java" in said[0]
+
+
+def test_nothing_but_what_cannot_be_computed_is_an_error(files, without_java):
+    done = cutline("score", files / "a.json", files / "truths.json", "--metrics", "METEOR")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "METEOR was not computed: " in done.stderr
+
+
+def test_figures_go_into_files_that_are_never_overwritten(files, without_java):
+    words = ["score", files / "a.json", files / "truths.json"]
+    words += ["--json", files / "out.json", "--per-image", files / "out.csv", "--bootstrap", "50"]
+    assert cutline(*words).returncode == 0
+    found = json.loads((files / "out.json").read_text())
+    low, high = found["intervals"]["CIDEr"]
+    assert low <= found["corpus"]["CIDEr"] <= high
+    assert set(found["skipped"]) == {"METEOR", "SPICE"}
+    rows = list(csv.DictReader((files / "out.csv").read_text().splitlines()))
+    assert [row["image_id"] for row in rows] == list(TRUTHS)
+    assert float(rows[2]["CIDEr"]) == found["per_image"]["2"]["CIDEr"]
+    again = cutline(*words)
+    assert again.returncode == 2
+    assert "exists and is not overwritten" in again.stderr
+    assert again.stdout == ""
+    assert cutline(*words, "--force").returncode == 0
+
+
+def test_two_systems_are_compared(files, without_java):
+    done = cutline("score", files / "a.json", files / "truths.json", "--against", files / "b.json")
+    assert done.returncode == 0
+    line = next(line for line in done.stdout.splitlines() if "BLEU-1" in line)
+    assert "+1.0000" in line
+    assert line.rstrip("│ ").endswith("*")
+
+
+def test_novelty_is_told_where_training_captions_are_given(files, without_java):
+    (files / "training.json").write_text(json.dumps({"x": ["A red bus 1.", "a dog"]}))
+    done = cutline(
+        "score", files / "a.json", files / "truths.json", "--training", files / "training.json"
+    )
+    line = next(line for line in done.stdout.splitlines() if "training captions" in line)
+    assert "0.8333" in line
+
+
+def test_an_awkward_caption_changes_no_other_image(files, without_java):
+    truths = {str(n): ["a red bus", "a red bus here"] for n in range(2 * len(AWKWARD))}
+    plain = dict.fromkeys(truths, "a red bus here")
+    mixed = {n: AWKWARD[int(n) // 2] if int(n) % 2 else plain[n] for n in truths}
+    (files / "awkward.json").write_text(
+        json.dumps([{"image_id": n, "caption": text} for n, text in mixed.items()])
+    )
+    (files / "many.json").write_text(json.dumps(truths))
+    done = cutline(
+        "score", files / "awkward.json", files / "many.json", "--json", files / "awkward_out.json",
+        "--per-image", files / "awkward.csv",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((files / "awkward_out.json").read_text())["per_image"]
+    figures = [(row["BLEU-1"], row["ROUGE-L"]) for n, row in rows.items() if not int(n) % 2]
+    assert figures == [pytest.approx((1, 1))] * len(AWKWARD)
+    for number in (0, 1, 2, 3, 4, 6):  # the same words as without the odd character
+        assert rows[str(2 * number + 1)]["BLEU-1"] == pytest.approx(1)
+
+
+def test_a_wrong_word_is_answered_with_what_is_allowed(files):
+    done = cutline("score", files / "a.json", files / "truths.json", "--metrics", "CIDER")
+    assert done.returncode == 2
+    assert "no metric 'CIDER'; did you mean 'CIDEr'?" in done.stderr
+    done = cutline("score", files / "nothing.json", files / "truths.json")
+    assert done.returncode == 2
+    assert "nothing.json cannot be read: No such file" in done.stderr

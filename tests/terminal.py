@@ -1,0 +1,37 @@
+"""The command line, run in this process."""
+
+import io
+import os
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from typing import NamedTuple
+
+from cutline.cli import main
+
+
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def cutline(*words, text=""):
+    """Run the command line in this process, which has loaded PyTorch already."""
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2)]
+    before = sys.argv, sys.stdin, os.environ.pop("CUTLINE_MODEL", None)
+    sys.argv, sys.stdin = ["cutline", *map(str, words)], io.StringIO(text)
+    try:
+        with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
+            main()
+        code = 0
+    except SystemExit as end:
+        code = end.code or 0
+    finally:
+        sys.argv, sys.stdin = before[:2]
+        if before[2] is not None:
+            os.environ["CUTLINE_MODEL"] = before[2]
+    printed = []
+    for stream in streams:
+        stream.flush()
+        printed.append(stream.buffer.getvalue().decode())
+    return Done(code, *printed)
