@@ -25,6 +25,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
+import torch
 import yaml
 
 from benchmarks.side_by_side import RESULTS, Run, decoders, merge, read_runs, write_page, write_runs
@@ -107,6 +108,8 @@ def train(plan: Plan) -> float | None:
 
 def judge(plan: Plan) -> dict[str, Any]:
     """Caption scenes that were never seen with the recipe's own search, and score the captions."""
+    if plan.jobs > 1:
+        torch.set_num_threads(1)
     scenes = read_recipe(plan.recipe, plan.words).data.scenes
     captioner = load(plan.beside("") / "best")
     examples = open_dataset("scenes", **scenes.model_dump()).split("test")[: plan.images]
@@ -164,10 +167,12 @@ def main(words: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     runs = _all(plans, given.jobs)
+    if not runs:
+        return 1
     if given.changes or given.images:
         write_runs(given.out / RESULTS.name, runs)
         print(f"{given.out / RESULTS.name} is written; the page is of unchanged recipes only")
-    elif runs:
+    else:
         current = {name: Plan(name, 0, given.out).digest for name in decoders()}
         kept = merge(read_runs(RESULTS), runs, current)
         write_runs(RESULTS, kept)
@@ -223,7 +228,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("runs/captioners"), help="folder of runs")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time; default: 1")
     parser.add_argument("--images", type=int, help="evaluate on so many scenes only")
-    return parser.parse_args(words)
+    return parser.parse_intermixed_args(words)
 
 
 def _numbers(text: str) -> list[int]:

@@ -96,8 +96,8 @@ def table(runs: list[Run]) -> str:
     if not runs:
         return "Not measured yet: `python -m benchmarks.captioners --jobs 2` does it."
     lines = [
-        "| | truth | pointing | CIDEr | BLEU-4 | best epoch | minutes |",
-        "|---|---|---|---|---|---|---|",
+        "| parameters | truth | pointing | CIDEr | BLEU-4 | minutes |",
+        "|---|---|---|---|---|---|",
     ]
     seeds = len({run.seed for run in runs})
     for name in decoders():
@@ -114,10 +114,10 @@ def _row(name: str, runs: list[Run]) -> str:
 
     minutes = [run.seconds / 60 for run in runs if run.seconds is not None]
     cells = [
-        name,
+        f"{name}<br>{runs[0].parameters:,}",
         *(score(key) for key in ("truth", "pointing", "CIDEr", "BLEU-4")),
-        ", ".join(str(run.best_epoch) for run in runs),
-        f"{fmean(minutes):.1f}" if minutes else "-",
+        (f"{fmean(minutes):.1f}" if minutes else "-")
+        + f"<br>epoch {', '.join(str(run.best_epoch) for run in runs)}",
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -125,7 +125,7 @@ def _row(name: str, runs: list[Run]) -> str:
 def _spread(values: list[float], show: Callable[[float], str]) -> str:
     if len(values) == 1:
         return show(values[0])
-    return f"**{show(fmean(values))}** ({show(min(values))} to {show(max(values))})"
+    return f"**{show(fmean(values))}**<br>{show(min(values))}–{show(max(values))}"
 
 
 def _about(runs: list[Run]) -> str:
@@ -134,11 +134,12 @@ def _about(runs: list[Run]) -> str:
     chance = f" Pointing by chance: {fmean(chances):.3f}." if chances else ""
     together = ", ".join(str(jobs) for jobs in sorted({run.jobs for run in runs}))
     several = "mean over seeds " if len(seeds) > 1 else "seed "
-    spread = " (and the smallest to the largest)" if len(seeds) > 1 else ""
+    spread = " (below it the smallest to the largest)" if len(seeds) > 1 else ""
     return (
         f"{several.capitalize()}{', '.join(map(str, seeds))}{spread}; "
         f"{max(run.images for run in runs)} scenes never seen in training, with the recipe's own "
-        f"search.{chance} Minutes of training, {together} at a time: "
+        f"search.{chance} Parameters are the decoder's; the epochs are the "
+        f"best ones. Minutes of training, {together} at a time: "
         f"{'; '.join(sorted({run.machine for run in runs}))}.\n\n"
         f"`{'`, `'.join(sorted({run.signature for run in runs}))}`"
     )

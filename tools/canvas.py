@@ -62,7 +62,8 @@ class Canvas:
     ) -> None:
         """Draw something that computes."""
         self._rounded(x, y, width, height, colours, 0.08)
-        self.text(x, y, text, size=size)
+        if text:
+            self.text(x, y, text, size=size)
 
     def pill(self, x: float, y: float, text: str, colours: Colours, *, width: float = 1.3) -> None:
         """Draw something that is handed on: a word, a state."""

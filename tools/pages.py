@@ -1,4 +1,4 @@
-"""Write the pages that repeat what the code says: docs/commands.md and docs/recipes.md.
+"""Write what repeats the code: docs/commands.md, docs/recipes.md, parts of docs/captioners.md.
 
 python tools/pages.py           writes them
 python tools/pages.py --check   exits with 1 when they are not up to date (a test runs this)
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import typer
+from captioner_parts import captioners
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from typer.testing import CliRunner
@@ -113,7 +114,9 @@ def _is_model(annotation: Any) -> bool:
 def main() -> int:
     """Write or check the pages."""
     stale = []
-    for name, text in (("commands.md", commands()), ("recipes.md", recipes())):
+    page = (DOCS / "captioners.md").read_text(encoding="utf-8")
+    pages = {"commands.md": commands(), "recipes.md": recipes(), "captioners.md": captioners(page)}
+    for name, text in pages.items():
         path = DOCS / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             stale.append(name)

@@ -1,5 +1,6 @@
 """A captioner of each kind goes to disk and comes back, captions, and explains itself."""
 
+import json
 from pathlib import Path
 from typing import get_args
 
@@ -10,6 +11,7 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 import cutline
+import terminal
 from cutline.captioner import Captioner, ModelConfig, build_network
 from cutline.config import DecoderConfig, EncoderConfig, SearchConfig
 from cutline.data.scenes import ScenePicture
@@ -84,3 +86,21 @@ def test_a_captioner_that_attends_explains_itself_and_no_other(
 def test_every_decoder_is_tried_here():
     kinds = get_args(get_args(DecoderConfig)[0])
     assert {kind.model_fields["name"].default for kind in kinds} <= set(VARIANTS)
+
+
+def test_the_json_tells_beta_of_each_word_where_there_is_one(
+    captioner: Captioner, photo: Image.Image, tmp_path: Path
+):
+    captioner.save(tmp_path / "model")
+    photo.save(tmp_path / "photo.png")
+    words = ["caption", tmp_path / "photo.png", "--model", tmp_path / "model"]
+    done = terminal.cutline(*words, "--format", "json", "--sidecar", "json")
+    row = json.loads(done.stdout)
+    assert json.loads((tmp_path / "photo.json").read_text()) == row
+    said = captioner.caption(tmp_path / "photo.png")
+    assert ("sentinel" in row) == (said.sentinel is not None)
+    if said.sentinel is not None:
+        assert said.attention is not None
+        assert len(row["sentinel"]) == len(row["words"])
+        shares = row["sentinel"] + said.attention.sum((1, 2))
+        assert np.allclose(shares, 1, atol=1e-5)

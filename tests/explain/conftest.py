@@ -32,13 +32,13 @@ def say() -> Say:
         text: str,
         *,
         attends: bool = True,
-        sentinel: float | None = None,
+        sentinel: float | list[float] | None = None,
         area: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0),
     ) -> Said:
         words = tuple(text.split())
         cells = np.arange(len(words)) % 16
         attention = np.eye(16)[cells].reshape(-1, 4, 4) if attends else None
-        betas = None if sentinel is None else np.full(len(words), sentinel)
+        betas = None if sentinel is None else np.broadcast_to(sentinel, len(words))
         log_probs = (float(np.log(0.5)),) * len(words)
         return Said(text, words, log_probs, 0.5 if words else 0.0, attention, betas, area)
 

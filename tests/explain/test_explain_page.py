@@ -100,6 +100,21 @@ def test_each_word_says_its_probability_and_memory(page):
     assert "--p:50.0%" in word["style"]
 
 
+def test_the_memory_of_each_word_is_a_point_of_a_curve(page):
+    parsed, html = page("a <b> dog", sentinel=[0.0, 1.0, 0.25])
+    heights = [re.search(r"top:([\d.]+)%", point["style"])[1] for point in parsed.of("point")]
+    assert heights == ["100.0", "0.0", "75.0"]
+    assert '<polyline points="0.5,1.0000 1.5,0.0000 2.5,0.7500"/>' in html
+    (figure,) = parsed.of("memory")
+    assert figure["aria-label"] == "Memory, word by word: a 0%, <b> 100%, dog 25%"
+
+
+@pytest.mark.parametrize(("text", "sentinel"), [("a dog", None), ("", 0.5)])
+def test_without_memory_or_words_there_is_no_curve(text, sentinel, page):
+    parsed, _ = page(text, sentinel=sentinel)
+    assert not parsed.of("memory")
+
+
 def test_the_picture_is_described(page):
     parsed, _ = page("a brown dog")
     (image,) = (attributes for tag, attributes in parsed.elements if tag == "img")

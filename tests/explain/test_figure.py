@@ -1,5 +1,7 @@
 """The PNG has a panel for the picture and one for each word, in rows."""
 
+from itertools import pairwise
+
 import pytest
 from PIL import Image
 
@@ -44,11 +46,34 @@ def test_thirty_words_stay_legible(say, photo, tmp_path):
         assert image.height < 2500
 
 
-def test_a_sentinel_is_a_bar_under_each_word(say, photo):
-    figure = draw_figure(photo, say("a dog", sentinel=0.25))
-    bars = [axes.patches[-1].get_width() for axes in figure.axes if not axes.images]
-    assert bars == [0.25, 0.25]
-    assert texts(figure).count("memory 25%") == 2
+def curves(figure):
+    return [axes for axes in figure.axes if axes.lines]
+
+
+def test_a_sentinel_is_a_number_under_each_word_and_a_point_of_a_curve_below(say, photo):
+    figure = draw_figure(photo, say("a dog", sentinel=[0.25, 0.75]))
+    assert {"memory 25%", "memory 75%"} <= set(texts(figure))
+    (axes,) = curves(figure)
+    (curve,) = axes.lines
+    assert list(curve.get_ydata()) == [0.25, 0.75]
+    assert axes.get_ylim() == (0, 1)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "dog"]
+    assert axes.get_position().y1 < min(panel.get_position().y0 for panel in panels(figure))
+
+
+@pytest.mark.parametrize("text", ["a dog", ""])
+def test_without_a_sentinel_or_words_there_is_no_curve(text, say, photo):
+    assert not curves(draw_figure(photo, say(text, sentinel=None if text else 0.5)))
+
+
+@pytest.mark.parametrize("text", ["a dog", "dog " * 30, "$x_2$ " + "x" * 80], ids=len)
+def test_the_words_under_the_curve_do_not_run_into_each_other(text, say, photo):
+    figure = draw_figure(photo, say(text, sentinel=0.5))
+    (axes,) = curves(figure)
+    boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+    assert all(a.x1 < b.x0 for a, b in pairwise(boxes))
+    (note,) = (text for text in figure.texts if "Memory:" in text.get_text())
+    assert all(note.get_window_extent().y1 < box.y0 for box in boxes)
 
 
 def test_a_long_word_is_cut_before_it_runs_into_its_number(say, photo):

@@ -40,13 +40,16 @@ class Row(NamedTuple):
     model: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the json format writes."""
+        """Return what the json format writes; `sentinel` only where the decoder has one."""
+        caption = self.caption
+        betas = [] if caption.sentinel is None else [round(float(b), 6) for b in caption.sentinel]
         return {
             "image": str(self.image),
-            "caption": self.caption.text,
-            "words": list(self.caption.words),
-            "log_probs": [round(value, 6) for value in self.caption.log_probs],
-            "confidence": round(self.caption.confidence, 6),
+            "caption": caption.text,
+            "words": list(caption.words),
+            "log_probs": [round(value, 6) for value in caption.log_probs],
+            **({} if caption.sentinel is None else {"sentinel": betas}),
+            "confidence": round(caption.confidence, 6),
             "model": self.model,
         }
 

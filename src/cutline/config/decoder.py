@@ -80,6 +80,10 @@ class HardConfig(LstmDecoderConfig):
         "argmax", description="where to look when captioning"
     )
     samples: int = Field(1, gt=0, description="Monte Carlo samples of a caption's places")
+    credit: Literal["caption", "future"] = Field(
+        "caption",
+        description="what a place is judged by: the whole caption, or the words from there on",
+    )
     reinforce_weight: float = Field(1.0, ge=0, description="lambda_r of REINFORCE")
     entropy_weight: float = Field(0.01, ge=0, description="lambda_e of the attention's entropy")
     penalty: float = Field(0.0, ge=0, description="lambda of the doubly stochastic penalty")

@@ -13,7 +13,9 @@ __all__ = ["build_decoder", "decoder_names", "register"]
 _DECODERS: dict[str, type[Decoder]] = {}
 
 # fields of a decoder's recipe that are not arguments of its constructor: training uses them
-_NOT_ARGUMENTS = {"name", "head", "penalty", "samples", "reinforce_weight", "entropy_weight"}
+_NOT_ARGUMENTS = {
+    "name", "head", "penalty", "samples", "credit", "reinforce_weight", "entropy_weight",
+}  # fmt: skip
 
 
 def register(name: str) -> Callable[[type[Decoder]], type[Decoder]]:

@@ -138,6 +138,7 @@ def _note(word: Word) -> str:
 
 def _panels(said: Sequence[Word], *, folded: bool) -> str:
     panels = f'<div class="panels">{"".join(map(_panel, range(len(said)), said))}</div>'
+    panels += _memory(said)
     return f"<details><summary>All words</summary>{panels}</details>" if folded else panels
 
 
@@ -147,6 +148,26 @@ def _panel(index: int, word: Word) -> str:
         f'<figure><div class="panel" role="img" aria-label="{where}">{_veil(index)}</div>'
         f"<figcaption><b>{escape(word.text)}</b><span>{escape(word.percent)}</span></figcaption>"
         "</figure>"
+    )
+
+
+def _memory(said: Sequence[Word]) -> str:
+    """Return the curve of how much of each look went to the captioner's own memory."""
+    betas = [word.beta for word in said if word.beta is not None]
+    if not betas:
+        return ""
+    count = len(betas)
+    line = " ".join(f"{at + 0.5:g},{1 - beta:.4f}" for at, beta in enumerate(betas))
+    places = ((100 * (at + 0.5) / count, 100 * (1 - beta)) for at, beta in enumerate(betas))
+    points = "".join(f'<i class="point" style="left:{x:.2f}%;top:{y:.1f}%"></i>' for x, y in places)
+    names = "".join(f"<li>{escape(word.text)}</li>" for word in said)
+    spoken = escape(", ".join(f"{word.text} {word.memory}" for word in said))
+    return (
+        f'<figure class="memory" role="img" aria-label="Memory, word by word: {spoken}">'
+        "<figcaption>Memory, word by word</figcaption>"
+        f'<div class="curve"><svg viewBox="0 0 {count} 1" preserveAspectRatio="none">'
+        f'<polygon points="0.5,1 {line} {count - 0.5:g},1"/><polyline points="{line}"/></svg>'
+        f'{points}</div><ol style="--words:{count}">{names}</ol></figure>'
     )
 
 

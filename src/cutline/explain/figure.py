@@ -3,6 +3,7 @@
 Shapes: `T` words, `H x W` a panel's picture. Lengths are in inches.
 """
 
+from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
 from textwrap import wrap
@@ -12,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from cutline.errors import MissingDependencyError
-from cutline.explain.explainable import Explainable, looks, share, words
+from cutline.explain.explainable import Explainable, Word, looks, share, words
 from cutline.explain.output import check_free, written
 from cutline.explain.overlay import resized, spotlight, spread
 
@@ -30,10 +31,13 @@ _SIDE = 2.0  # the longer side of a panel
 _GAP = 0.18
 _MARGIN = 0.3
 _TITLE = 0.3
-_BAR = 0.26  # under a panel, where there is a sentinel
-_MEMORY_LABEL = 0.95
+_MEMORY = 0.22  # under a panel, where there is a sentinel
+_CURVE, _CURVE_TITLE, _CURVE_LEFT = 0.8, 0.3, 0.4  # under all panels, likewise
+_LABEL, _LETTER = 8.0, 0.07  # points, and inches a letter: the words under the curve
+_LEVEL = 0.2  # their height, where they have room to lie
 _LINE = 0.3  # of the heading
 _FOOT = 0.3
+_LONGEST = 14  # letters of a word under the curve
 _SMALLEST = 6.5  # points; a longer word is cut
 _NARROWEST = 1.3  # a panel has room for its word
 _LETTERS_PER_INCH = 9.0  # in the heading
@@ -43,7 +47,7 @@ _HOW_TO_READ = (
     "In colour: where it looked, for each word relative to its own brightest place. "
     "The line is at half of that."
 )
-_MEMORY = " Bar: how much of the look went to its own memory instead of the picture."
+_OF_MEMORY = " Memory: how much of the look went to its own memory instead of the picture."
 
 
 class Layout(NamedTuple):
@@ -53,6 +57,7 @@ class Layout(NamedTuple):
     rows: int
     panel: tuple[float, float]
     below: float
+    labels: float
     heading: list[str]
 
     @property
@@ -60,7 +65,8 @@ class Layout(NamedTuple):
         """Width and height of the figure."""
         width = self.columns * (self.panel[0] + _GAP) - _GAP + 2 * _MARGIN
         top = len(self.heading) * _LINE
-        return width, 2 * _MARGIN + top + self.rows * self.step + _FOOT
+        curve = _CURVE_TITLE + _CURVE + self.labels + _GAP if self.labels else 0.0
+        return width, 2 * _MARGIN + top + self.rows * self.step + curve + _FOOT
 
     @property
     def step(self) -> float:
@@ -99,7 +105,9 @@ def draw_figure(image: Image.Image, caption: Explainable) -> "Figure":
         _panel(figure, layout, index, spotlight(picture, light))
         _titles(figure, layout, index, word.text, word.percent)
         if word.beta is not None:
-            _memory(figure, layout, index, word.beta)
+            _memory(figure, layout, index, word)
+    if layout.labels:
+        _curve(figure, layout, words(caption))
     _footer(figure, layout, caption)
     return figure
 
@@ -109,10 +117,19 @@ def _layout(picture: Image.Image, caption: Explainable) -> Layout:
     rows = ceil(panels / _COLUMNS)
     columns = max(2, ceil(panels / rows))  # the last row is as full as can be
     width, height = (max(side / _PIXELS * _SIDE, _NARROWEST) for side in picture.size)
-    below = 0.0 if caption.sentinel is None else _BAR
     across = columns * (width + _GAP) - _GAP
     heading = wrap(caption.text or "(no words)", width=int(across * _LETTERS_PER_INCH))
-    return Layout(columns, rows, (width, height), below, heading)
+    remembers = caption.sentinel is not None
+    labels = _label_height(caption.words, across - _CURVE_LEFT) if remembers else 0.0
+    return Layout(columns, rows, (width, height), _MEMORY * remembers, labels, heading)
+
+
+def _label_height(said: Sequence[str], across: float) -> float:
+    """Return the room for the words under the curve: they lie, or stand upright."""
+    longest = min(max(map(len, said), default=0), _LONGEST) * _LETTER
+    if longest + 0.1 < across / max(len(said), 1):
+        return _LEVEL if said else 0.0
+    return longest + 0.15
 
 
 def _empty_figure(layout: Layout) -> "Figure":
@@ -147,18 +164,39 @@ def _titles(figure: "Figure", layout: Layout, index: int, left: str, right: str)
         title.set_text(left[: int(len(left) * fitting / _SMALLEST) - 1] + "…")
 
 
-def _memory(figure: "Figure", layout: Layout, index: int, beta: float) -> None:
-    """Draw how much of a look went to the captioner's own memory, as a bar under its panel."""
+def _memory(figure: "Figure", layout: Layout, index: int, word: Word) -> None:
+    """Write how much of a look went to the captioner's own memory under its panel."""
     x, y = layout.corner(index)
-    label = _write(figure, layout, (x, y - 0.19), f"memory {share(beta)}", size=7.5, color=_SOFT)
-    room = layout.panel[0] - _MEMORY_LABEL
-    label.set_verticalalignment("baseline")
-    place = _shares(layout, (x + _MEMORY_LABEL, y - 0.18), (room, 0.07))
-    axes: Axes = figure.add_axes(place)
-    axes.set(xlim=(0, 1), ylim=(0, 1))
-    axes.set_axis_off()
-    axes.barh(0.5, 1.0, height=1.0, color=_TRACK)
-    axes.barh(0.5, beta, height=1.0, color=_ACCENT)
+    label = f"memory {word.memory}"
+    _write(figure, layout, (x, y - 0.17), label, size=8, color=_SOFT)
+
+
+def _curve(figure: "Figure", layout: Layout, said: Sequence[Word]) -> None:
+    """Draw the same for the whole caption, as a curve under all panels."""
+    across = layout.size[0] - 2 * _MARGIN - _CURVE_LEFT
+    bottom = _MARGIN + _FOOT + _GAP + layout.labels
+    title = (_MARGIN, bottom + _CURVE + 0.12)
+    _write(figure, layout, title, "memory, word by word", size=8.5, color=_SOFT)
+    corner = (_MARGIN + _CURVE_LEFT, bottom)
+    axes: Axes = figure.add_axes(_shares(layout, corner, (across, _CURVE)))
+    places = range(len(said))
+    betas = [word.beta or 0.0 for word in said]
+    axes.fill_between(places, betas, color=_ACCENT, alpha=0.15, linewidth=0)
+    axes.plot(places, betas, color=_ACCENT, linewidth=1.6, marker="o", markersize=4, clip_on=False)
+    axes.set(xlim=(-0.5, len(said) - 0.5), ylim=(0, 1), yticks=(0, 0.5, 1))
+    axes.set_yticklabels(["0%", "50%", "100%"], size=_LABEL, color=_SOFT)
+    turn = 0 if layout.labels == _LEVEL else 90
+    axes.set_xticks(places, [_cut(word.text) for word in said], size=_LABEL, rotation=turn)
+    for label in axes.get_xticklabels():
+        label.set_parse_math(False)
+    axes.tick_params(length=0)
+    axes.grid(axis="y", color=_TRACK)
+    axes.set_axisbelow(True)
+    axes.spines[:].set_visible(False)
+
+
+def _cut(word: str) -> str:
+    return word if len(word) <= _LONGEST else word[: _LONGEST - 1] + "…"
 
 
 def _heading(figure: "Figure", layout: Layout) -> None:
@@ -170,7 +208,7 @@ def _heading(figure: "Figure", layout: Layout) -> None:
 def _footer(figure: "Figure", layout: Layout, caption: Explainable) -> None:
     across = layout.size[0] - 2 * _MARGIN
     sure = f"Confidence {share(caption.confidence)}, the geometric mean of the words' percents. "
-    text = (sure if caption.words else "") + _HOW_TO_READ + (_MEMORY if layout.below else "")
+    text = (sure if caption.words else "") + _HOW_TO_READ + (_OF_MEMORY if layout.below else "")
     note = "\n".join(wrap(text, width=int(across * 2.1 * _LETTERS_PER_INCH)))
     label = _write(figure, layout, (_MARGIN, _MARGIN + _FOOT), note, size=7.5, color=_SOFT)
     label.set_verticalalignment("top")

@@ -15,9 +15,10 @@ from cutline.config import HardConfig, Recipe, SearchConfig
 from cutline.data.batches import Batch
 from cutline.decoders import Decoder, Rollout, Unrolled, rollout, unroll
 from cutline.functional import Features, doubly_stochastic_penalty
-from cutline.losses import WordLoss, moving_baseline, reinforce, sum_by_caption, word_loss
+from cutline.losses import WordLoss, word_loss
 from cutline.metrics import Cider, ptb_tokenize
 from cutline.search import Words
+from cutline.training.reinforce import Reinforce
 from cutline.vocabulary import Vocabulary
 
 __all__ = [
@@ -53,18 +54,17 @@ class Likelihood(Objective):
     """Cross-entropy of the references, summed over a caption's words, averaged over captions.
 
     With what a decoder's recipe adds: the doubly stochastic penalty, and for hard attention the
-    terms of REINFORCE (SPEC: Xu et al. 2015, section 4.1), each caption read with several samples.
+    terms of REINFORCE, each caption read with several samples of where to look.
     """
-
-    baseline: Tensor
 
     def __init__(self, recipe: Recipe, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.decoder = recipe.decoder
+        self.reinforce: Reinforce | None = None
+        if isinstance(recipe.decoder, HardConfig):
+            self.reinforce = Reinforce(recipe.decoder, recipe.data.max_words)
         self.label_smoothing = recipe.training.label_smoothing
         self.words = Words.of(vocabulary)
-        # b of REINFORCE; none before the first batch, which is judged by its own mean
-        self.register_buffer("baseline", torch.tensor(torch.nan))
 
     def forward(self, network: Network, batch: Batch, *, sampling: float = 0.0) -> Loss:
         """See `Objective`."""
@@ -90,8 +90,11 @@ class Likelihood(Objective):
             figures["attention_penalty"] = doubly_stochastic_penalty(looked, lengths[lengths > 0])
             value = value + penalty * figures["attention_penalty"]
         figures["loss"] = value.detach()
-        if isinstance(self.decoder, HardConfig):
-            value = value + self._reinforce(self.decoder, unrolled, words, batch, figures)
+        if self.reinforce is not None:
+            terms, more = self.reinforce(
+                unrolled, words.log_likelihood, batch.lengths, steps=batch.words.shape[2] - 1
+            )
+            value, figures = value + terms, {**figures, **more}
         return Loss(value, figures, captions)
 
     def _sampled_often(self, batch: Batch) -> Batch:
@@ -101,43 +104,6 @@ class Likelihood(Objective):
             return batch
         repeat = partial(torch.repeat_interleave, repeats=times, dim=1)
         return batch._replace(words=repeat(batch.words), lengths=repeat(batch.lengths))
-
-    def _reinforce(
-        self,
-        config: HardConfig,
-        unrolled: Unrolled,
-        words: WordLoss,
-        batch: Batch,
-        figures: dict[str, Tensor],
-    ) -> Tensor:
-        """Return REINFORCE's two terms, and move the baseline on."""
-        location = unrolled.location
-        assert location is not None
-        images, captions, longest = batch.words.shape
-        by_caption = partial(
-            sum_by_caption, places=unrolled.places, captions=images * captions, steps=longest - 1
-        )
-        drawn = location.region >= 0
-        sampled = by_caption(drawn.to(words.log_likelihood.dtype)) > 0
-        if not sampled.any():
-            return words.loss.new_zeros(())
-        log_likelihood = by_caption(words.log_likelihood)
-        judged = log_likelihood[sampled]
-        baseline = torch.where(self.baseline.isnan(), judged.mean(), self.baseline)
-        figures["reinforce_baseline"] = baseline
-        figures["reinforce_reward"] = judged.mean()
-        figures["attention_entropy"] = location.entropy.sum().detach() / drawn.sum()
-        self.baseline.copy_(moving_baseline(baseline, judged))
-        terms = reinforce(
-            judged,
-            by_caption(location.log_prob)[sampled],
-            by_caption(location.entropy)[sampled],
-            baseline=baseline,
-            reinforce_weight=config.reinforce_weight,
-            entropy_weight=config.entropy_weight,
-        )
-        # averaged over all captions, those on the expected context included
-        return terms * (sampled.sum() / (batch.lengths > 0).sum())
 
 
 class SelfCritical(Objective):

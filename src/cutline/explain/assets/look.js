@@ -7,6 +7,7 @@ const BEAT = 700;
 function wake(card) {
   const words = [...card.querySelectorAll(".word")];
   const veils = [...card.querySelectorAll(".stage .veil")];
+  const points = [...card.querySelectorAll(".point")];
   const now = card.querySelector(".now");
   const play = card.querySelector(".play");
   const resting = now.textContent;
@@ -16,6 +17,7 @@ function wake(card) {
   function show(index) {
     words.forEach((word, i) => word.classList.toggle("on", i === index));
     veils.forEach((veil, i) => veil.classList.toggle("on", i === index));
+    points.forEach((point, i) => point.classList.toggle("on", i === index));
     now.textContent = index === null ? resting : words[index].dataset.note;
   }
 
