@@ -50,7 +50,7 @@ class Description:
 def describe(captions: Iterable[str], training: Iterable[str] | None = None) -> Description:
     """Describe captions, compared as words: case and punctuation don't matter.
 
-    >>> told = describe(["A dog on the", "a dog on the.", "a red red bus"], training=["A red red bus!"])
+    >>> told = describe(["A dog on the", "a dog on the.", "a red red bus"], ["A red red bus!"])
     >>> told.distinct_captions, told.bad_endings, told.repeats, told.novel
     (0.6666666666666666, 0.6666666666666666, 0.3333333333333333, 0.6666666666666666)
     """
