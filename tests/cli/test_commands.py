@@ -141,7 +141,7 @@ def test_a_file_is_not_overwritten_but_gone_on_with(model, tmp_path, form):
     assert cutline("caption", tmp_path, *words, "--resume").returncode == 0
     text = out.read_text()
     if form == "coco":
-        assert [entry["image_id"] for entry in json.loads(text)] == [0, 1, 2]
+        assert [e["image_id"] for e in json.loads(text)] == [f"s{n}.png" for n in range(3)]
     else:
         assert sum(f"s{n}.png" in text for n in range(3)) == 3
         assert len(text.splitlines()) == 3 + (form == "csv")

@@ -12,7 +12,9 @@ def test_captions_are_compared_as_words():
     assert (told.captions, told.distinct_words, told.mean_length) == (3, 3, 2)
 
 
-@pytest.mark.parametrize("text", ["a dog on a", "a man with", "looking at the.", "a"])
+@pytest.mark.parametrize(
+    "text", ["a dog on a", "a man with", "looking at the.", "a dog on a.", "a"]
+)
 def test_a_caption_that_stops_in_mid_phrase_ends_badly(text: str):
     assert describe([text]).bad_endings == 1
 

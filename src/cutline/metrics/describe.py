@@ -50,7 +50,7 @@ class Description:
 def describe(captions: Iterable[str], training: Iterable[str] | None = None) -> Description:
     """Describe captions, compared as words: case and punctuation don't matter.
 
-    >>> told = describe(["A dog on a", "a dog on a.", "a red red bus"], training=["A red red bus!"])
+    >>> told = describe(["A dog on the", "a dog on the.", "a red red bus"], ["A red red bus!"])
     >>> told.distinct_captions, told.bad_endings, told.repeats, told.novel
     (0.6666666666666666, 0.6666666666666666, 0.3333333333333333, 0.6666666666666666)
     """
@@ -62,7 +62,7 @@ def describe(captions: Iterable[str], training: Iterable[str] | None = None) -> 
         distinct_captions=len(set(texts)) / count,
         distinct_words=len({word for words in texts for word in words}),
         mean_length=sum(map(len, texts)) / count,
-        bad_endings=sum(bool(w) and w[-1] in ENDINGS for w in texts) / count,
+        bad_endings=sum(bool(w) and w[-1].rstrip(".") in ENDINGS for w in texts) / count,
         repeats=sum(map(_repeats, texts)) / count,
         novel=None if known is None else sum(words not in known for words in texts) / count,
     )
