@@ -4,7 +4,8 @@ python tools/lesson.py           runs the lesson and writes the notebook with wh
 python tools/lesson.py --check   exits with 1 when the notebook's cells are not the source's
 
 The source is Python in cells (`# %%`, `# %% [markdown]`), the percent format that editors and
-Jupytext know. A cell that draws says what it draws: `# %% alt="..."`; the words go with the picture.
+Jupytext know. A cell that draws says what it draws: `# %% alt="..."`; the words go with the
+picture.
 """
 
 import json
