@@ -1,8 +1,8 @@
 """The decoders' fields, a class for each decoder, each field documented where it is declared."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cutline.config.base import Config
 
@@ -84,9 +84,22 @@ class HardConfig(LstmDecoderConfig):
         "caption",
         description="what a place is judged by: the whole caption, or the words from there on",
     )
+    baseline: Literal["moving", "others"] = Field(
+        "moving",
+        description="what it is judged against: a moving average, or the other samples' mean",
+    )
     reinforce_weight: float = Field(1.0, ge=0, description="lambda_r of REINFORCE")
     entropy_weight: float = Field(0.01, ge=0, description="lambda_e of the attention's entropy")
     penalty: float = Field(0.0, ge=0, description="lambda of the doubly stochastic penalty")
+
+    @model_validator(mode="after")
+    def _others_are_there(self) -> Self:
+        if self.baseline == "others" and self.samples < 2:
+            raise ValueError(
+                f"decoder.baseline=others takes other samples, but decoder.samples is "
+                f"{self.samples}; give decoder.samples=2 or more, or decoder.baseline=moving."
+            )
+        return self
 
 
 class SpatialConfig(LstmDecoderConfig):

@@ -16,7 +16,7 @@ __all__ = ["begin"]
 FREE = {
     "decoder": {
         "dropout", "penalty", "backward",
-        "expectation", "inference", "samples", "credit", "reinforce_weight", "entropy_weight",
+        "expectation", "inference", "samples", "credit", "baseline", "reinforce_weight", "entropy_weight",
     },
     "encoder": {"weights", "trainable", "learning_rate", "from_epoch"},
 }  # fmt: skip
