@@ -197,6 +197,15 @@ def test_hard_is_soft_with_another_context_and_no_gate(cell, inference):
 # --- those that look after each word
 
 
+def test_the_sentinel_is_closed_for_a_share_of_the_words_that_training_reads():
+    decoder = randomised(Adaptive(**SIZES, attention=A, sentinel_dropout=0.25))
+    words, lengths = torch.full((2, 250, 8), 4), torch.full((2, 250), 8)
+    seen = features()
+    closed = unroll(decoder.train(), seen, words, lengths).sentinel == 0
+    assert 0.22 < closed.double().mean() < 0.28
+    assert not (unroll(decoder.eval(), seen, words, lengths).sentinel == 0).any()
+
+
 @CELLS
 @pytest.mark.parametrize("kind", [Spatial, Adaptive])
 def test_spatial_and_adaptive_know_when_to_look(cell, kind):

@@ -70,6 +70,16 @@ def test_half_of_the_captions_train_on_the_expected_context():
     assert (step.location.log_prob[~nowhere] < 0).all()
 
 
+def test_the_first_epochs_are_on_the_expected_context():
+    decoder = build(expectation=0.5, expectation_epochs=2).train()
+    shares = []
+    for epoch in (1, 2, 3):
+        decoder.begin_epoch(epoch)
+        shares.append(float((many_steps(decoder, 2_000).location.region == -1).double().mean()))
+    assert shares[:2] == [1.0, 1.0]
+    assert 0.45 < shares[2] < 0.55
+
+
 def test_a_caption_is_decided_on_once_and_its_siblings_apart():
     words, lengths = some_captions([[6] * 40] * 3)
     unrolled = unroll(build().train(), some_features(3), words, lengths)

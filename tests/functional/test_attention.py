@@ -194,6 +194,20 @@ def test_what_the_sentinel_leaves_is_what_the_regions_get():
     assert torch.allclose(weights.sum(1), 1 - beta)
 
 
+def test_where_the_sentinel_is_closed_only_regions_are_looked_at():
+    h, s, keys, values = draw(N, H), draw(N, H), draw(2, R, A), draw(2, R, H)
+    Wg, Ws, w = draw(H, A), draw(H, A), draw(A)
+    closed = torch.arange(N) % 2 == 0
+    context, weights, beta = adaptive_attention(h, s, keys, values, Wg, Ws, w, closed)
+    spatial, alpha = additive_attention(h, keys, values, Wg, w)
+    open_context, _, open_beta = adaptive_attention(h, s, keys, values, Wg, Ws, w)
+    assert torch.allclose(context[closed], spatial[closed])
+    assert torch.allclose(weights[closed], alpha[closed])
+    assert (beta[closed] == 0).all()
+    assert torch.equal(context[~closed], open_context[~closed])
+    assert torch.equal(beta[~closed], open_beta[~closed])
+
+
 def test_adaptive_attention_has_the_gradient_it_should():
     shapes = (4, 2), (4, 2), (2, 3, 2), (2, 3, 2), (2, 2), (2, 2), (2,)
     assert gradcheck(adaptive_attention, [draw(*shape, grad=True) for shape in shapes])

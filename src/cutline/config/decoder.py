@@ -76,6 +76,9 @@ class HardConfig(LstmDecoderConfig):
     expectation: float = Field(
         0.5, ge=0, le=1, description="share of captions that train on the expected context instead"
     )
+    expectation_epochs: int = Field(
+        0, ge=0, description="first epochs in which all of them do; later ones draw"
+    )
     inference: Literal["argmax", "sample", "expectation"] = Field(
         "argmax", description="where to look when captioning"
     )
@@ -114,6 +117,9 @@ class AdaptiveConfig(LstmDecoderConfig):
 
     name: Literal["adaptive"] = "adaptive"
     attention: int = Field(512, gt=0, description="size of the attention's hidden layer")
+    sentinel_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of words in training that only regions may help"
+    )
 
 
 DecoderConfig = Annotated[

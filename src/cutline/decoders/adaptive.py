@@ -9,11 +9,16 @@ Lu et al. 2017 (arXiv 1612.01887), section 2.3, equations 9 to 13; the rest is t
 `beta_t` is reported as `Step.sentinel`. `Step.attention` is `alpha^_t` without it: what is left for
 the regions, `1 - beta_t` in all.
 
+Where the encoder is trained from nothing the sentinel helps long before any region does: `beta`
+goes to one and the regions are never learned. `sentinel_dropout` keeps it closed for a share of the
+words that training reads.
+
 Shapes: `N` captions, `R` regions, `E` embedding, `H` hidden, `A` attention.
 """
 
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from cutline.decoders.contract import Step, uniform
@@ -39,6 +44,7 @@ class Adaptive(Spatial):
         attention: int = 512,
         dropout: float = 0.5,
         cell: Literal["scratch", "fused"] = "fused",
+        sentinel_dropout: float = 0.0,
     ) -> None:
         super().__init__(
             vocabulary_size=vocabulary_size,
@@ -49,6 +55,7 @@ class Adaptive(Spatial):
             dropout=dropout,
             cell=cell,
         )
+        self.sentinel_dropout = sentinel_dropout
         self.W_x = uniform(embedding + hidden, hidden, fan_in=hidden)
         self.W_h = uniform(hidden, hidden, fan_in=hidden)
         self.W_s = uniform(hidden, attention, fan_in=hidden)
@@ -58,7 +65,10 @@ class Adaptive(Spatial):
         x = self._input(words, memory)
         h, new = self.lstm.step(x, state)
         s = visual_sentinel(x, state.h[:, 0], new.c[:, 0], self.W_x, self.W_h)
+        closed = None
+        if self.training and self.sentinel_dropout:
+            closed = torch.rand(len(words), device=words.device) < self.sentinel_dropout
         c, alpha, beta = adaptive_attention(
-            h, s, memory.keys, memory.V, self.W_g, self.W_s, self.w_z
+            h, s, memory.keys, memory.V, self.W_g, self.W_s, self.w_z, closed
         )
         return Step(c + h, new, alpha, beta)

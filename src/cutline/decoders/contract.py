@@ -66,6 +66,9 @@ class Decoder(nn.Module, ABC):
     attends: ClassVar[bool]
     needs: ClassVar[str]
 
+    def begin_epoch(self, epoch: int) -> None:
+        """Hear which epoch of training begins, the first being 1; most decoders need not know."""
+
     @abstractmethod
     def prepare(self, features: Features) -> Any:
         """Do once per image what no step changes: a NamedTuple of tensors with `B` rows."""

@@ -7,7 +7,8 @@ Xu et al. 2015 (arXiv 1502.03044), section 4.1, equations 8 to 12: the network o
 and no gate. A draw has no gradient: `alpha` learns where to look by REINFORCE, from the
 log-probability of the places that were drawn (`Step.location`, `losses.reinforce`). To keep the
 variance down, half of the captions train on the expected context `sum_i alpha_ti a_i` in place of
-the draws.
+the draws. In the first `expectation_epochs` all of them do: draws from an `alpha` that knows
+nothing yet teach the words to do without the image.
 
 Shapes: `B` images, `N` captions, `R` regions, `D` feature size, `H` hidden.
 """
@@ -54,6 +55,7 @@ class Hard(Soft):
         dropout: float = 0.5,
         cell: Literal["scratch", "fused"] = "fused",
         expectation: float = 0.5,
+        expectation_epochs: int = 0,
         inference: Literal["argmax", "sample", "expectation"] = "argmax",
     ) -> None:
         super().__init__(
@@ -67,7 +69,13 @@ class Hard(Soft):
         )
         del self.f_beta  # the gate belongs to the soft context, section 4.2.1
         self.expectation = expectation
+        self.expectation_epochs = expectation_epochs
+        self.expected = expectation  # in this epoch
         self.inference = inference
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Decide on the share of captions that are on the expected context."""
+        self.expected = 1.0 if epoch <= self.expectation_epochs else self.expectation
 
     def start(self, memory: Memory) -> Any:
         """As `soft`, undecided."""
@@ -78,7 +86,7 @@ class Hard(Soft):
     def step(self, words: Tensor, state: Any, memory: Memory) -> Step:
         """As `soft`; in training, the first step decides for each caption what it looks at."""
         if self.training:
-            expected = torch.rand(len(words), device=words.device) < self.expectation
+            expected = torch.rand(len(words), device=words.device) < self.expected
             decided = torch.where(expected, EXPECTED, SAMPLED)
             undecided = state.context == UNDECIDED
             state = state._replace(context=torch.where(undecided, decided, state.context))

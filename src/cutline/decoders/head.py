@@ -38,6 +38,10 @@ class Headed(Decoder):
         self.attends = decoder.attends  # type: ignore[misc]
         self.needs = decoder.needs  # type: ignore[misc]
 
+    def begin_epoch(self, epoch: int) -> None:
+        """See the decoder."""
+        self.decoder.begin_epoch(epoch)
+
     def prepare(self, features: Features) -> Any:
         """Project, then prepare."""
         return self.decoder.prepare(self.head(features))

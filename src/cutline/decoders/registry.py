@@ -14,7 +14,8 @@ _DECODERS: dict[str, type[Decoder]] = {}
 
 # fields of a decoder's recipe that are not arguments of its constructor: training uses them
 _NOT_ARGUMENTS = {
-    "name", "head", "penalty", "samples", "credit", "baseline", "reinforce_weight", "entropy_weight",
+    "name", "head", "penalty",
+    "samples", "credit", "baseline", "reinforce_weight", "entropy_weight",
 }  # fmt: skip
 
 

@@ -142,6 +142,7 @@ def adaptive_attention(
     Wg: Tensor,
     Ws: Tensor,
     w: Tensor,
+    closed: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Attend to regions or to the sentinel, whichever helps.
 
@@ -157,6 +158,7 @@ def adaptive_attention(
         Wg: (H, A).
         Ws: (H, A).
         w: (A,).
+        closed: true where only regions may be looked at, (N,); nowhere by default.
 
     Returns:
         `(context c^ (N, H), weights (N, R), beta (N,))`; the weights sum to `1 - beta`.
@@ -167,6 +169,8 @@ def adaptive_attention(
     query = h @ Wg
     looked = _additive_scores(query, keys, w).view(-1, regions)
     away = (s @ Ws + query).tanh() @ w
+    if closed is not None:
+        away = away.masked_fill(closed, float("-inf"))
     shares = F.softmax(torch.cat([looked, away.unsqueeze(1)], 1), dim=1)
     weights, beta = shares[:, :-1], shares[:, -1]
     seen = weights.view(images, -1, regions) @ values

@@ -16,7 +16,8 @@ __all__ = ["begin"]
 FREE = {
     "decoder": {
         "dropout", "penalty", "backward",
-        "expectation", "inference", "samples", "credit", "baseline", "reinforce_weight", "entropy_weight",
+        "expectation", "expectation_epochs", "inference", "samples", "credit", "baseline",
+        "reinforce_weight", "entropy_weight", "sentinel_dropout",
     },
     "encoder": {"weights", "trainable", "learning_rate", "from_epoch"},
 }  # fmt: skip

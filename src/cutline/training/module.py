@@ -54,8 +54,9 @@ class TrainingModule(L.LightningModule):
         self.judged = torch.zeros(3)  # of the references: cross-entropy, top-5 hits, words
 
     def on_train_epoch_start(self) -> None:
-        """Let go of the encoder when its time has come."""
+        """Tell both parts; the encoder is let go when its time has come."""
         self.network.encoder.hold(self.current_epoch + 1 < self.recipe.encoder.from_epoch)
+        self.network.decoder.begin_epoch(self.current_epoch + 1)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Make dropout a function of the seed and the step, so that a resumed run repeats it."""

@@ -128,8 +128,9 @@ class Reinforce(nn.Module):
     def _others(self, reached: Tensor) -> Tensor:
         """Return the mean of the other samples of the same caption; shapes stay, (N,) or (N, T)."""
         samples = self.config.samples
-        each = reached.unflatten(0, (-1, samples))
-        return ((each.sum(1, keepdim=True) - each) / (samples - 1)).flatten(0, 1)
+        each = reached.view(-1, samples, *reached.shape[1:])
+        others = (each.sum(1, keepdim=True) - each) / (samples - 1)
+        return others.view_as(reached)
 
     def _terms(self, judged: Tensor, log_prob: Tensor, entropy: Tensor, baseline: Tensor) -> Tensor:
         return reinforce(
