@@ -21,16 +21,16 @@ from torch.nn import functional as F
 from cutline.decoders.contract import Decoder, Location, Step, uniform
 from cutline.decoders.lstm import ScratchCell
 from cutline.decoders.registry import register
-from cutline.functional import Features, additive_attention, lstm_step
+from cutline.functional import Features, Keys, additive_attention, lstm_step, prepare_keys
 
 __all__ = ["Soft"]
 
 
 class Memory(NamedTuple):
-    """`grid` (B, R, D) are the regions, `keys` (B, R, A) their projections, `mean` is (B, D)."""
+    """`grid` (B, R, D) are the regions, `keys` (B, R, A) project them, `mean` is (B, D)."""
 
     grid: Tensor
-    keys: Tensor
+    keys: Keys
     mean: Tensor
 
 
@@ -92,7 +92,7 @@ class Soft(Decoder):
 
     def prepare(self, features: Features) -> Memory:
         """Project the regions for the attention, once."""
-        return Memory(features.grid, self.W_a(features.grid), features.grid.mean(1))
+        return Memory(features.grid, prepare_keys(self.W_a(features.grid)), features.grid.mean(1))
 
     def start(self, memory: Memory) -> State:
         """Both states come from the mean of the regions."""

@@ -20,16 +20,16 @@ from torch.nn import functional as F
 from cutline.decoders.contract import Decoder, Step, uniform
 from cutline.decoders.lstm import LstmState, build_lstm
 from cutline.decoders.registry import register
-from cutline.functional import Features, additive_attention
+from cutline.functional import Features, Keys, additive_attention, prepare_keys
 
 __all__ = ["Spatial"]
 
 
 class Memory(NamedTuple):
-    """`V` (B, R, H) are the regions, `keys` (B, R, A) their projections, `v_g` (B, H)."""
+    """`V` (B, R, H) are the regions, `keys` (B, R, A) project them, `v_g` (B, H)."""
 
     V: Tensor
-    keys: Tensor
+    keys: Keys
     v_g: Tensor
 
 
@@ -71,7 +71,7 @@ class Spatial(Decoder):
     def prepare(self, features: Features) -> Memory:
         """Map the regions and their mean to the size of a state."""
         V = self.W_a(features.grid).relu()
-        return Memory(V, V @ self.W_v, self.W_b(features.grid.mean(1)).relu())
+        return Memory(V, prepare_keys(V @ self.W_v), self.W_b(features.grid.mean(1)).relu())
 
     def start(self, memory: Memory) -> LstmState:
         """Both states are empty: each input shows the image."""

@@ -5,6 +5,7 @@ dtype goes, and the decoders call these very functions.
 
 features     what an encoder gives
 recurrent    RNN and LSTM, a step and a whole sequence; the RNN's gradient written out by hand
+additive     the scores of additive attention, fast
 attention    where a caption looks: dot products, a small network, a sentinel
 objectives   what training makes small
 
@@ -13,6 +14,7 @@ steps, `E` word embedding, `H` hidden state, `R` image regions (a grid of `h x w
 size, `A` attention size, `V` vocabulary. Caption `n` belongs to image `n // K`.
 """
 
+from cutline.functional.additive import Keys, additive_scores, prepare_keys
 from cutline.functional.attention import (
     adaptive_attention,
     additive_attention,
@@ -37,9 +39,11 @@ from cutline.functional.recurrent import (
 
 __all__ = [
     "Features",
+    "Keys",
     "RnnGradients",
     "adaptive_attention",
     "additive_attention",
+    "additive_scores",
     "attention_lstm",
     "attention_lstm_step",
     "dot_product_attention",
@@ -48,6 +52,7 @@ __all__ = [
     "lstm_gates",
     "lstm_step",
     "multinoulli",
+    "prepare_keys",
     "rnn",
     "rnn_backward",
     "rnn_step",

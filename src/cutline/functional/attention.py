@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cutline.functional.additive import Keys, additive_scores
+
 __all__ = [
     "adaptive_attention",
     "additive_attention",
@@ -45,7 +47,7 @@ def dot_product_attention(h: Tensor, A: Tensor) -> tuple[Tensor, Tensor]:
 
 def additive_attention(
     h: Tensor,
-    keys: Tensor,
+    keys: Tensor | Keys,
     values: Tensor,
     Wh: Tensor,
     v: Tensor,
@@ -54,12 +56,12 @@ def additive_attention(
     """Attend to regions with a small MLP: `e_i = v . tanh(key_i + h Wh)`, `alpha = softmax(e)`.
 
     `keys` are the projected regions `W_a a_i`: they do not change from step to step, so they are
-    computed once. With fewer images than captions (`N = B * K`) each image's keys and values are
-    shared by its `K` captions without being copied.
+    computed once, and what `prepare_keys` makes of them, too. With fewer images than captions
+    (`N = B * K`) each image's keys and values are shared by its `K` captions without being copied.
 
     Args:
         h: hidden states, (N, H).
-        keys: projected regions, (B, R, A), `N` a multiple of `B`.
+        keys: projected regions, (B, R, A), `N` a multiple of `B`, or `prepare_keys` of them.
         values: what the context is made of, (B, R, D).
         Wh: (H, A).
         v: (A,).
@@ -71,13 +73,12 @@ def additive_attention(
     Source: Bahdanau et al. 2015; Xu et al. 2015 (arXiv 1502.03044), equations 4 to 6; with the new
     state in the place of the old one, Lu et al. 2017 (arXiv 1612.01887), equations 6 to 8.
     """
-    regions = keys.shape[1]
-    scores = _additive_scores(h @ Wh, keys, v)
+    scores = additive_scores(h @ Wh, keys, v)
     if mask is not None:
         scores = scores.masked_fill(~mask.unsqueeze(1), float("-inf"))
     weights = F.softmax(scores, dim=-1)
     context = weights @ values
-    return context.flatten(0, 1), weights.view(-1, regions)
+    return context.flatten(0, 1), weights.flatten(0, 1)
 
 
 def take_regions(values: Tensor, region: Tensor) -> Tensor:
@@ -137,7 +138,7 @@ def visual_sentinel(x: Tensor, h: Tensor, m: Tensor, Wx: Tensor, Wh: Tensor) -> 
 def adaptive_attention(
     h: Tensor,
     s: Tensor,
-    keys: Tensor,
+    keys: Tensor | Keys,
     values: Tensor,
     Wg: Tensor,
     Ws: Tensor,
@@ -153,7 +154,8 @@ def adaptive_attention(
     Args:
         h: hidden states after this step, (N, H).
         s: sentinels, (N, H).
-        keys: projected regions `W_v v_i`, (B, R, A), `N` a multiple of `B`.
+        keys: projected regions `W_v v_i`, (B, R, A), `N` a multiple of `B`, or `prepare_keys` of
+            them.
         values: the regions `v_i`, (B, R, H).
         Wg: (H, A).
         Ws: (H, A).
@@ -165,19 +167,12 @@ def adaptive_attention(
 
     Source: Lu et al. 2017 (arXiv 1612.01887), equations 6 to 8, 11 and 12.
     """
-    images, regions, _ = keys.shape
     query = h @ Wg
-    looked = _additive_scores(query, keys, w).view(-1, regions)
+    looked = additive_scores(query, keys, w).flatten(0, 1)
     away = (s @ Ws + query).tanh() @ w
     if closed is not None:
         away = away.masked_fill(closed, float("-inf"))
     shares = F.softmax(torch.cat([looked, away.unsqueeze(1)], 1), dim=1)
     weights, beta = shares[:, :-1], shares[:, -1]
-    seen = weights.view(images, -1, regions) @ values
+    seen = weights.view(len(values), -1, values.shape[1]) @ values
     return beta.unsqueeze(1) * s + seen.flatten(0, 1), weights, beta
-
-
-def _additive_scores(query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
-    """`v . tanh(key_i + query)`: from queries (N, A) and keys (B, R, A) to (B, K, R)."""
-    images, _, size = keys.shape
-    return (keys.unsqueeze(1) + query.view(images, -1, 1, size)).tanh() @ v

@@ -1,0 +1,111 @@
+"""The scores of additive attention, `e_nr = v . tanh(key_r + query_n)`, without a single `tanh`.
+
+With `tanh(k + q) = 1 - 2 / (1 + exp(2k) exp(2q))` the exponentials are of the regions and of the
+captions, not of their pairs: those of the regions are computed once for all steps, and a pair costs
+a product, a sum and a reciprocal, an eighth of what `tanh` takes. Pairs are never kept: they are
+made in pieces that stay in the processor's cache, and once more on the way back.
+
+Shapes: `B` images, `N = B * K` captions, `R` regions, `A` attention size.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+__all__ = ["Keys", "additive_scores", "prepare_keys"]
+
+PIECE = 1 << 18  # pairs at a time: a megabyte
+
+
+class Keys(NamedTuple):
+    """Projected regions (B, R, A), and `exp(2 key)` beside them, which has no gradient."""
+
+    projected: Tensor
+    exponential: Tensor
+
+
+def prepare_keys(projected: Tensor) -> Keys:
+    """Do once for all steps what additive attention needs of its projected regions (B, R, A)."""
+    return Keys(projected, _exponential(projected))
+
+
+def additive_scores(query: Tensor, keys: Keys | Tensor, v: Tensor) -> Tensor:
+    """Score each region for each caption: `e_nr = v . tanh(key_r + query_n)`.
+
+    Args:
+        query: projected hidden states, (N, A).
+        keys: projected regions, (B, R, A), `N` a multiple of `B`, or `prepare_keys` of them.
+        v: (A,).
+
+    Returns:
+        The scores, (B, K, R).
+    """
+    keys = keys if isinstance(keys, Keys) else prepare_keys(keys)
+    images, _, size = keys.projected.shape
+    scores: Tensor = _Scores.apply(query.view(images, -1, size), *keys, v)
+    return scores
+
+
+class _Scores(torch.autograd.Function):
+    """With `r = 1 / (1 + exp(2k) exp(2q))`: the `tanh` is `1 - 2r`, its slope `4 (r - r^2)`."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, projected: Tensor, exponential: Tensor, v: Tensor) -> Any:
+        ctx.save_for_backward(query, exponential, v)
+        ctx.projected = projected.dtype
+        weight = v.to(exponential.dtype)
+        asked = _exponential(query)
+        shape = *query.shape[:2], exponential.shape[1]
+        scores = exponential.new_empty(shape)
+        for some in _pieces(shape, len(v)):
+            r = _reciprocals(exponential[some], asked[some])
+            scores[some] = r @ weight
+        return scores.mul_(-2).add_(weight.sum()).to(query.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, Tensor]:
+        query, exponential, v = ctx.saved_tensors
+        grad = grad.to(exponential.dtype)
+        asked = _exponential(query)
+        d_query = torch.empty_like(asked)
+        d_keys = torch.empty_like(exponential)
+        d_v = grad.sum().expand(v.shape).clone()
+        for some in _pieces(grad.shape, len(v)):
+            r = _reciprocals(exponential[some], asked[some])
+            each = grad[some]
+            d_v.sub_(torch.mv(r.flatten(0, 2).t(), each.flatten()), alpha=2)
+            slopes = r.addcmul_(r, r, value=-1).mul_(each.unsqueeze(-1))
+            torch.sum(slopes, 2, out=d_query[some])
+            torch.sum(slopes, 1, out=d_keys[some])
+        weight = 4 * v.to(exponential.dtype)
+        return (
+            d_query.mul_(weight).to(query.dtype),
+            d_keys.mul_(weight).to(ctx.projected),
+            None,
+            d_v.to(v.dtype),
+        )
+
+
+def _reciprocals(exponential: Tensor, asked: Tensor) -> Tensor:
+    """From (b, R, A) and (b, K, A) to (b, K, R, A)."""
+    one = exponential.new_ones(())
+    pairs = torch.addcmul(one, exponential.unsqueeze(1), asked.unsqueeze(2))
+    return pairs.reciprocal_()
+
+
+def _pieces(scores: Sequence[int], size: int) -> Iterator[slice]:
+    images, captions, regions = scores
+    step = max(1, PIECE // max(1, captions * regions * size))
+    return (slice(first, first + step) for first in range(0, images, step))
+
+
+@torch.no_grad()
+def _exponential(x: Tensor) -> Tensor:
+    """`exp(2x)`, in single precision at least, kept so that no product of two is undefined."""
+    x = x if x.dtype == torch.float64 else x.float()
+    limit = 300.0 if x.dtype == torch.float64 else 40.0  # tanh is 1 long before
+    return (2 * x.clamp(-limit, limit)).exp()
