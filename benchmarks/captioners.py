@@ -6,9 +6,9 @@ OUT/NAME-SEED/       the run, as `cutline train` leaves it
 OUT/NAME-SEED.log    what it said
 OUT/NAME-SEED.json   what came of it: written last, so its scores mean that the run is done
 
-What is done is not done again, and a run that was killed goes on. The figures go to
-benchmarks/results/captioners.json and into the table of docs/captioners.md; those of a changed
-recipe (KEY=VALUE, as `cutline train` takes them) or of fewer images stay in OUT.
+All have the same budget, `BUDGET`. What is done is not done again, and a run that was killed goes
+on. The figures go to benchmarks/results/captioners.json and into the table of docs/captioners.md;
+those of a changed recipe (KEY=VALUE, as `cutline train` takes them) or of fewer images stay in OUT.
 """
 
 import argparse
@@ -36,6 +36,7 @@ from cutline.data.readers import open_dataset
 from cutline.errors import CutlineError, UsageError, did_you_mean
 from cutline.evaluation import evaluate
 
+BUDGET = ("training.epochs=8",)
 ONE_AT_A_TIME = Lock()  # evaluation, which happens in this process
 
 
@@ -61,12 +62,12 @@ class Plan(NamedTuple):
     @property
     def words(self) -> list[str]:
         """What changes the recipe."""
-        return [*self.changes, f"seed={self.seed}"]
+        return [*BUDGET, *self.changes, f"seed={self.seed}"]
 
     @property
     def digest(self) -> str:
         """Tell recipes apart, by what they say and not by what their comments do."""
-        said = [yaml.safe_load(self.recipe.read_text(encoding="utf-8")), self.changes]
+        said = [yaml.safe_load(self.recipe.read_text(encoding="utf-8")), BUDGET, self.changes]
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -3,13 +3,17 @@
 Shapes: `M` words of all captions together, `N` captions, `V` vocabulary, `T` steps.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 __all__ = ["WordLoss", "moving_baseline", "reinforce", "sum_by_caption", "word_loss"]
+
+TOP = 5
+PIECE = 1 << 18  # scores at a time: a megabyte
 
 
 class WordLoss(NamedTuple):
@@ -38,15 +42,47 @@ def word_loss(scores: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) 
         targets: the words, (M,).
         label_smoothing: probability spread over the whole vocabulary (Szegedy et al. 2016).
     """
-    each = F.cross_entropy(scores, targets, reduction="none")
-    loss = each.sum()
-    if label_smoothing:
-        loss = F.cross_entropy(scores, targets, reduction="sum", label_smoothing=label_smoothing)
-    with torch.no_grad():
-        best = scores.topk(min(5, scores.shape[1]), dim=1).indices
-        top5 = (best == targets.unsqueeze(1)).any(1).sum()
-    each = each.detach()
-    return WordLoss(loss, each.sum(), top5, len(targets), -each)
+    each, smooth, top5 = _Surprise.apply(scores, targets, label_smoothing)
+    known = each.detach()
+    return WordLoss(smooth, known.sum(), top5.sum(), len(targets), -known)
+
+
+class _Surprise(torch.autograd.Function):
+    """`-log p` of words (M,), their smoothed sum, and top-5 hits (M,).
+
+    Only the sum has a gradient, which is made on the way: `p - q`, `q` being what the target and
+    the smoothing ask for. Scores are gone through in pieces that stay in the processor's cache.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, targets: Tensor, smoothing: float) -> Any:
+        exact = scores.dtype if scores.dtype == torch.float64 else torch.float32
+        words, size = scores.shape
+        each = scores.new_empty(words, dtype=exact)
+        hits = torch.empty_like(targets, dtype=torch.bool)
+        total = each.new_zeros(())
+        gradient = torch.empty_like(scores) if scores.requires_grad else None
+        rows = max(1, PIECE // size)
+        for some in (slice(first, first + rows) for first in range(0, words, rows)):
+            target = targets[some].unsqueeze(1)
+            hits[some] = (scores[some] > scores[some].gather(1, target)).sum(1) < TOP
+            log_probs = F.log_softmax(scores[some], dim=1, dtype=exact)
+            each[some] = -log_probs.gather(1, target)[:, 0]
+            if smoothing:
+                total -= smoothing * log_probs.mean(1).sum()
+            if gradient is not None:
+                asked = torch.full_like(target, -(1 - smoothing), dtype=exact)
+                wanted = log_probs.exp_().sub_(smoothing / size).scatter_add_(1, target, asked)
+                gradient[some] = wanted
+        total += (1 - smoothing) * each.sum()
+        ctx.gradient = gradient
+        ctx.mark_non_differentiable(each, hits)
+        return each, total, hits
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, _: Tensor, grad: Tensor, __: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.gradient * grad.to(ctx.gradient.dtype), None, None
 
 
 # --- hard attention

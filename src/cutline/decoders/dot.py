@@ -60,6 +60,8 @@ class Dot(Decoder):
         super().__init__()
         self.dropout = dropout
         self.W_p = nn.Linear(feature_size, hidden)
+        # features have passed a ReLU: as PyTorch draws it, a region is too faint to be looked at
+        nn.init.kaiming_normal_(self.W_p.weight, nonlinearity="relu")
         self.embed = nn.Embedding(vocabulary_size, embedding)
         self.scratch: ScratchCell | None = None
         if cell == "scratch":

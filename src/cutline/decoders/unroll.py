@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cutline.decoders.contract import Decoder, Location, Step, block_rows, first_rows, repeat_rows
+from cutline.decoders.deferred import deferred_gradients
 from cutline.decoders.own_words import draw_words
 from cutline.functional import Features
 from cutline.search.arrays import Ints
@@ -72,14 +73,14 @@ def unroll(
     """
     memory = decoder.prepare(features)
     state = repeat_rows(decoder.start(memory), words.shape[1])
-    if sampling:
-        draw = partial(_own_words, decoder, sampling=sampling, banned=banned)
+    if not sampling:
+        known = words[:, :, : int(lengths.max())].flatten(0, 1)
+        output = decoder.run(known, lengths.flatten(), state)
+        if output is not None:
+            return _of_real_words(output, lengths.flatten(), words.shape[2])
+    draw = partial(_own_words, decoder, sampling=sampling, banned=banned) if sampling else None
+    with deferred_gradients(decoder):
         return _steps(decoder, memory, state, words, lengths, draw=draw)
-    known = words[:, :, : int(lengths.max())].flatten(0, 1)
-    output = decoder.run(known, lengths.flatten(), state)
-    if output is None:
-        return _steps(decoder, memory, state, words, lengths)
-    return _of_real_words(output, lengths.flatten(), words.shape[2])
 
 
 def _of_real_words(output: Tensor, lengths: Tensor, longest: int) -> Unrolled:

@@ -53,6 +53,14 @@ class TrainingModule(L.LightningModule):
         self.schedule: Factor
         self.judged = torch.zeros(3)  # of the references: cross-entropy, top-5 hits, words
 
+    def on_train_start(self) -> None:
+        """Lay out what a checkpoint kept of each weight as the weight lies: fused AdamW asks it."""
+        optimizer: Any = self.optimizers(use_pl_optimizer=False)
+        for parameter, kept in optimizer.state.items():
+            for name, value in kept.items():
+                if value.shape == parameter.shape:
+                    kept[name] = torch.empty_like(parameter).copy_(value)
+
     def on_train_epoch_start(self) -> None:
         """Tell both parts; the encoder is let go when its time has come."""
         self.network.encoder.hold(self.current_epoch + 1 < self.recipe.encoder.from_epoch)
@@ -116,7 +124,9 @@ class TrainingModule(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW; the encoder has its own learning rate; only matrices decay."""
         training = self.recipe.training
-        optimizer = AdamW(self._groups(), lr=training.learning_rate)
+        # fused: one pass over the weights; but it would unscale half precision's gradients itself
+        fused = training.precision != "16-mixed"
+        optimizer = AdamW(self._groups(), lr=training.learning_rate, fused=fused)
         steps = int(self.trainer.estimated_stepping_batches)
         self.schedule = build_schedule(training, total=steps)
         return [optimizer], [{"scheduler": LambdaLR(optimizer, self.schedule), "interval": "step"}]

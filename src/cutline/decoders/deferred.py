@@ -1,0 +1,137 @@
+"""The gradients of weights, computed once for a whole caption and not at every step.
+
+Autograd would multiply a few rows at each of `T` steps and add `T` gradients as large as the
+weights. Here each step leaves what its products read and what came back, and one product over all
+steps makes the gradient: the same numbers in another order.
+
+Shapes: `N` rows of one step, `I` and `O` sizes of input and output.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from cutline.decoders.contract import Decoder
+from cutline.decoders.stand_in import standing_in
+
+__all__ = ["deferred_gradients"]
+
+
+@contextmanager
+def deferred_gradients(decoder: Decoder) -> Iterator[None]:
+    """Defer the gradients of what `decoder` computes within; call `backward` when you like."""
+    device = next(decoder.parameters()).device.type
+    with ExitStack() as stack:
+        if torch.is_grad_enabled() and not torch.is_autocast_enabled(device):
+            stack.enter_context(
+                standing_in(decoder, matrix=_Matrix, linear=_linear, embedding=_embedding)
+            )
+        yield
+
+
+class _Waiting:
+    """What the steps left behind: by step, so that a second way back replaces the first."""
+
+    def __init__(self) -> None:
+        self.steps: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def add(self, step: Any, read: Tensor, back: Tensor) -> None:
+        self.steps[id(step)] = (read, back)
+
+    def take(self) -> tuple[Tensor, Tensor]:
+        read, back = (torch.cat(parts) for parts in zip(*self.steps.values(), strict=True))
+        self.steps.clear()
+        return read, back
+
+
+class _Matrix:
+    """Stands for a weight (I, O) at the right of `@`."""
+
+    def __init__(self, weight: Tensor) -> None:
+        self.weight = weight.detach()
+        self.waiting = _Waiting()
+        self.root: Tensor = _Root.apply(weight, self.waiting, _outer)
+
+    def __rmatmul__(self, x: Tensor) -> Tensor:
+        product: Tensor = _Product.apply(x, self.weight, self.root, self.waiting)
+        return product
+
+
+def _linear(module: nn.Linear) -> Callable[[Tensor], Tensor]:
+    matrix = _Matrix(module.weight.t())
+
+    def forward(x: Tensor) -> Tensor:
+        product = x @ matrix
+        return product if module.bias is None else product + module.bias
+
+    return forward
+
+
+def _embedding(module: nn.Embedding) -> Callable[[Tensor], Tensor]:
+    weight, waiting = module.weight.detach(), _Waiting()
+    root = _Root.apply(module.weight, waiting, _scatter)
+
+    def forward(words: Tensor) -> Tensor:
+        rows: Tensor = _Lookup.apply(words, weight, root, waiting)
+        return rows
+
+    return forward
+
+
+def _outer(weight: Tensor, read: Tensor, back: Tensor) -> Tensor:  # noqa: ARG001
+    return read.t() @ back
+
+
+def _scatter(weight: Tensor, read: Tensor, back: Tensor) -> Tensor:
+    return torch.zeros_like(weight).index_add_(0, read, back)
+
+
+class _Root(torch.autograd.Function):
+    """Where the weight hangs on: autograd comes here when all of its products have been."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, waiting: _Waiting, gradient: Any) -> Tensor:
+        ctx.weight, ctx.waiting, ctx.gradient = weight.detach(), waiting, gradient
+        return weight.new_zeros(())
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, _: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.gradient(ctx.weight, *ctx.waiting.take()), None, None
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, root: Tensor, waiting: _Waiting) -> Tensor:
+        ctx.save_for_backward(x, weight, root)
+        ctx.waiting = waiting
+        return x @ weight
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, back: Tensor) -> tuple[Tensor | None, None, Tensor, None]:
+        x, weight, root = ctx.saved_tensors
+        ctx.waiting.add(ctx, x.flatten(0, -2), back.flatten(0, -2))
+        through = back @ weight.t() if ctx.needs_input_grad[0] else None
+        return through, None, torch.zeros_like(root), None
+
+
+class _Lookup(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, words: Tensor, weight: Tensor, root: Tensor, waiting: _Waiting
+    ) -> Tensor:
+        ctx.save_for_backward(words, root)
+        ctx.waiting = waiting
+        return weight[words]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, back: Tensor) -> tuple[None, None, Tensor, None]:
+        words, root = ctx.saved_tensors
+        ctx.waiting.add(ctx, words.flatten(), back.flatten(0, -2))
+        return None, None, torch.zeros_like(root), None
