@@ -15,8 +15,10 @@ from cutline.captioner.caption import Caption
 from cutline.captioner.folder import ModelConfig, read_folder, write_folder
 from cutline.captioner.generate import generate
 from cutline.captioner.network import Network
+from cutline.captioner.ready import Ready
 from cutline.config import SearchConfig, change_search
 from cutline.data.cache import Bytes
+from cutline.decoders import Precision
 from cutline.images import read_image
 from cutline.preprocessing import Area
 from cutline.vocabulary import Vocabulary
@@ -43,12 +45,19 @@ class Captioner:
     """
 
     def __init__(
-        self, config: ModelConfig, network: Network, vocabulary: Vocabulary, *, name: str = "model"
+        self,
+        config: ModelConfig,
+        network: Network,
+        vocabulary: Vocabulary,
+        *,
+        name: str = "model",
+        precision: Precision = "float32",
     ) -> None:
         self.config = config
         self.network = network
         self.vocabulary = vocabulary
         self.name = name
+        self.ready = Ready(network, precision)
 
     def save(self, folder: Path | str) -> None:
         """Write the model folder (SPEC 8), whole or not at all."""
@@ -123,20 +132,27 @@ class Captioner:
     ) -> list[list[Caption]]:
         pixels = torch.from_numpy(np.stack([square.pixels for square in squares]))
         device = next(self.network.parameters()).device
-        features = self.network.features(pixels.permute(0, 3, 1, 2).to(device))
+        network = self.ready.get()
+        features = network.features(pixels.permute(0, 3, 1, 2).to(device))
         areas = [square.area for square in squares]
         return generate(
-            self.network.decoder, features, self.vocabulary, search, n_best=n_best, areas=areas
+            network.decoder, features, self.vocabulary, search, n_best=n_best, areas=areas
         )
 
 
-def load(path: Path | str) -> Captioner:
+def load(path: Path | str, *, precision: Precision = "float32") -> Captioner:
     """Load a captioner from its folder.
+
+    Args:
+        path: the folder.
+        precision: of the weights when captioning on a CPU: `float32`, `bfloat16` or `int8`; the
+            latter two are faster, need a CPU that has them, and may choose another word.
 
     Raises:
         ModelError: there is no such folder, or it is not whole.
+        UsageError: this CPU has no such precision; told at the first caption.
     """
     folder = Path(path).expanduser()
     config, network, vocabulary = read_folder(folder)
     parts = [part for part in folder.resolve().parts if part not in {"model", "best", "last"}]
-    return Captioner(config, network, vocabulary, name=parts[-1])
+    return Captioner(config, network, vocabulary, name=parts[-1], precision=precision)

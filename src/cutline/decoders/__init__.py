@@ -6,6 +6,9 @@ rnn nic dot soft hard spatial adaptive     one each
 lstm         the LSTM they own, from scratch and fused
 head         a projection before any of them
 unroll       over captions that are known
+deferred     gradients of weights, once a caption
+packed       weights laid out for captioning
+stand_in     what those two put in the place of weights
 rollout      captions made up, with a gradient
 stepper      for a search
 """
@@ -15,6 +18,7 @@ from cutline.decoders.contract import Decoder, Location, Step
 from cutline.decoders.dot import Dot
 from cutline.decoders.hard import Hard
 from cutline.decoders.nic import Nic
+from cutline.decoders.packed import Precision, pack, precisions
 from cutline.decoders.registry import build_decoder, decoder_names, register
 from cutline.decoders.rnn import Rnn
 from cutline.decoders.rollout import Rollout, rollout
@@ -31,6 +35,7 @@ __all__ = [
     "Hard",
     "Location",
     "Nic",
+    "Precision",
     "Rnn",
     "Rollout",
     "Soft",
@@ -40,6 +45,8 @@ __all__ = [
     "Unrolled",
     "build_decoder",
     "decoder_names",
+    "pack",
+    "precisions",
     "register",
     "rollout",
     "unroll",

@@ -122,9 +122,7 @@ class _Product(torch.autograd.Function):
 
 class _Lookup(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, words: Tensor, weight: Tensor, root: Tensor, waiting: _Waiting
-    ) -> Tensor:
+    def forward(ctx: Any, words: Tensor, weight: Tensor, root: Tensor, waiting: _Waiting) -> Tensor:
         ctx.save_for_backward(words, root)
         ctx.waiting = waiting
         return weight[words]

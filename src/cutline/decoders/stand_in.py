@@ -11,6 +11,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from cutline.decoders.contract import Decoder
+from cutline.decoders.lstm import FusedLSTM
+from cutline.functional import lstm_step
 
 __all__ = ["stand_in", "standing_in"]
 
@@ -61,7 +63,9 @@ def stand_in(
         elif isinstance(module, nn.Embedding):
             if embedding is not None:
                 place(module, "forward", embedding(module))
-        elif not isinstance(module, nn.RNNBase):  # which hands its weights to a kernel of its own
+        elif isinstance(module, FusedLSTM):
+            place(module, "cell", _cell(module, matrix))
+        elif not isinstance(module, nn.LSTM):
             for name, parameter in module.named_parameters(recurse=False):
                 if parameter.ndim == 2:
                     place(module, name, matrix(parameter))
@@ -71,3 +75,14 @@ def stand_in(
             del module.__dict__[name]
 
     return undo
+
+
+def _cell(lstm: FusedLSTM, matrix: Callable[[Tensor], Any]) -> Callable[..., tuple[Tensor, Tensor]]:
+    """Take the steps of an LSTM whose weights are in the hands of a kernel of PyTorch's."""
+    layers = [lstm.stacked(layer) for layer in range(lstm.layers)]
+    stand_ins = [(matrix(layer.Wx), matrix(layer.Wh), layer.b) for layer in layers]
+
+    def cell(layer: int, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        return lstm_step(x, h, c, *stand_ins[layer])
+
+    return cell

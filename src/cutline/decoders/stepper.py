@@ -39,7 +39,7 @@ class TorchArrays:
 
     def top(self, scores: Tensor, k: int, banned: Ints) -> tuple[Floats, Ints]:
         """See `Arrays.top`."""
-        best, words = self._masked(scores, banned).topk(min(k, scores.shape[1]), dim=1)
+        best, words = best_words(self._masked(scores, banned), min(k, scores.shape[1]))
         return best.numpy(force=True), words.numpy(force=True)
 
     def log_probs(self, scores: Tensor, banned: Ints) -> Floats:
@@ -66,3 +66,24 @@ class TorchArrays:
 
 
 TORCH = TorchArrays()
+
+GROUP = 64  # words
+
+
+def best_words(log_probs: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the `k` largest of each row (N, V) and their places, best first.
+
+    They are in the `k` groups with the largest maxima: to find those first is several times as fast
+    as to sort all words.
+    """
+    groups = log_probs.shape[1] // GROUP
+    if groups <= 2 * k:
+        return tuple(log_probs.topk(k, dim=1))  # type: ignore[return-value]
+    grouped = log_probs.narrow(1, 0, groups * GROUP).view(len(log_probs), groups, GROUP)
+    chosen = grouped.amax(2).topk(k, dim=1).indices
+    word = torch.arange(log_probs.shape[1], device=log_probs.device)
+    among = (chosen.unsqueeze(2) * GROUP + word[:GROUP]).flatten(1)
+    rest = word[groups * GROUP :].expand(len(log_probs), -1)
+    places = torch.cat([among, rest], 1)
+    best, found = log_probs.gather(1, places).topk(k, dim=1)
+    return best, places.gather(1, found)

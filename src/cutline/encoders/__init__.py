@@ -1,5 +1,6 @@
 """Encoders: timm backbones that turn pictures into a grid of features."""
 
 from cutline.encoders.backbone import Encoder, build_encoder
+from cutline.encoders.folded import fold
 
-__all__ = ["Encoder", "build_encoder"]
+__all__ = ["Encoder", "build_encoder", "fold"]

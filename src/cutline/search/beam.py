@@ -74,10 +74,12 @@ class _Slots:
     steps: int = 0
     log_probs: Floats = field(init=False)
     ended: list[list[tuple[float, int, int]]] = field(init=False)
+    closed: Ints = field(init=False)
 
     def __post_init__(self) -> None:
         self.log_probs = np.zeros((self.images, 1))
         self.ended = [[] for _ in range(self.images)]
+        self.closed = np.zeros((self.images, 1), dtype=np.int64)
 
     @property
     def live(self) -> Flags:
@@ -92,16 +94,16 @@ class _Slots:
         k = chosen.shape[1]
         totals = (self.log_probs.reshape(-1, 1) + log_probs).reshape(self.images, -1)
         order = np.argsort(-totals, axis=1, kind="stable")[:, : self.width]
-        order = np.pad(order, ((0, 0), (0, self.width - order.shape[1])))
-        kept = np.take_along_axis(totals, order, 1)
+        if order.shape[1] < self.width:
+            order = np.pad(order, ((0, 0), (0, self.width - order.shape[1])))
+        image = np.arange(self.images)[:, None]
+        kept = totals[image, order]
         # slots that ended candidates have closed, and those for which there was no candidate
         slot = np.arange(self.width)
-        closed = np.array([[len(done)] for done in self.ended])
-        kept[(slot >= self.width - closed) | (slot >= totals.shape[1])] = -np.inf
-        rows_before = self.log_probs.shape[1]
-        parents = (np.arange(self.images)[:, None] * rows_before + order // k).reshape(-1)
-        current = chosen[parents, (order % k).reshape(-1)]
-        gained = log_probs[parents, (order % k).reshape(-1)]
+        kept[(slot >= self.width - self.closed) | (slot >= totals.shape[1])] = -np.inf
+        parents = (image * self.log_probs.shape[1] + order // k).reshape(-1)
+        place = (order % k).reshape(-1)
+        current, gained = chosen[parents, place], log_probs[parents, place]
         self.log_probs = kept
         self.steps += 1
         self._close(current.reshape(kept.shape) == end)
@@ -111,6 +113,7 @@ class _Slots:
         for image, slot in zip(*np.nonzero(ends & self.live), strict=True):
             score = self.score(self.log_probs[image, slot])
             self.ended[image].append((score, int(image) * self.width + int(slot), self.steps))
+            self.closed[image] += 1
             self.log_probs[image, slot] = -np.inf
         if self.stop_early:
             best = np.array([max(done)[0] if done else -np.inf for done in self.ended])

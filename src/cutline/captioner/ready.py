@@ -1,0 +1,40 @@
+"""A network made ready to caption on a CPU: folded, laid out, in the precision asked for.
+
+On any other device the network itself is what captions.
+"""
+
+import torch
+
+from cutline.captioner.network import Network
+from cutline.decoders import Precision, pack
+from cutline.encoders import fold
+
+__all__ = ["Ready"]
+
+
+class Ready:
+    """Keeps the network that captions, and makes it anew when the weights have changed."""
+
+    def __init__(self, network: Network, precision: Precision) -> None:
+        self.network = network
+        self.precision = precision
+        self.made: Network | None = None
+        self.made_of: list[tuple[int, int]] = []
+
+    def get(self) -> Network:
+        """Return what captions."""
+        if next(self.network.parameters()).device.type != "cpu":
+            return self.network
+        weights = [(tensor.data_ptr(), tensor._version) for tensor in self._tensors()]
+        if self.made is None or weights != self.made_of:
+            self.made = self._make()
+            self.made_of = weights
+        return self.made
+
+    def _make(self) -> Network:
+        halves = self.precision == "bfloat16"
+        encoder = fold(self.network.encoder, dtype=torch.bfloat16 if halves else torch.float32)
+        return Network(encoder, pack(self.network.decoder, self.precision)).eval()
+
+    def _tensors(self) -> list[torch.Tensor]:
+        return [*self.network.parameters(), *self.network.buffers()]

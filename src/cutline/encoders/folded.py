@@ -1,0 +1,98 @@
+"""An encoder made ready to look: each BatchNorm folded into the convolution before it.
+
+In evaluation a BatchNorm multiplies and adds the same numbers for every picture, and so may the
+convolution that feeds it. Which one that is, is found out by sending a picture through, so that
+any backbone will do; and what comes out is compared, so that none is folded wrongly.
+"""
+
+import copy
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cutline.encoders.backbone import Encoder
+
+__all__ = ["fold"]
+
+TOLERANCE = 1e-3  # of the largest feature
+
+log = logging.getLogger(__name__)
+
+
+@torch.no_grad()
+def fold(encoder: Encoder, *, dtype: torch.dtype = torch.float32) -> Encoder:
+    """Return a copy of `encoder` for looking only, its backbone computing in `dtype`.
+
+    Where folding would change the features, the copy is as it was.
+    """
+    ready: Encoder = copy.deepcopy(encoder).eval().requires_grad_(False)
+    side = encoder.preprocessing.size
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randint(256, (1, 3, side, side), dtype=torch.uint8, generator=generator)
+    noise = noise.to(encoder.scale.device)
+    wanted = ready(noise).grid
+    if not _folds(ready, noise, wanted):
+        name = type(encoder.backbone).__name__
+        log.warning("%s cannot be folded: it looks as it was built.", name)
+        ready = copy.deepcopy(encoder).eval().requires_grad_(False)
+    if dtype != torch.float32:
+        ready.compute_in(dtype)
+    return ready
+
+
+def _folds(encoder: Encoder, picture: Tensor, wanted: Tensor) -> bool:
+    """Fold, and say whether the features have stayed what they were."""
+    try:
+        _fold_all(encoder, picture)
+        found = encoder(picture).grid
+    except RuntimeError:
+        return False
+    return bool((found - wanted).abs().max() <= TOLERANCE * wanted.abs().max())
+
+
+def _fold_all(encoder: Encoder, picture: Tensor) -> None:
+    for convolution, norm in _pairs(encoder, picture):
+        assert norm.running_var is not None
+        assert norm.running_mean is not None
+        scale = (norm.running_var + norm.eps).rsqrt()
+        scale = scale if norm.weight is None else scale * norm.weight
+        shift = -norm.running_mean * scale
+        shift = shift if norm.bias is None else shift + norm.bias
+        convolution.weight.mul_(scale.view(-1, 1, 1, 1))
+        bias = shift if convolution.bias is None else shift + scale * convolution.bias
+        convolution.bias = nn.Parameter(bias, requires_grad=False)
+        norm.__dict__["forward"] = _what_is_left(norm)
+
+
+def _pairs(encoder: Encoder, picture: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+    """Send a picture through; return each BatchNorm with the convolution that feeds it alone."""
+    made: dict[int, tuple[nn.Conv2d, Tensor]] = {}
+    pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
+    taken: set[nn.Conv2d] = set()
+
+    def after(module: nn.Module, _: Any, output: Tensor) -> None:
+        if isinstance(module, nn.Conv2d):
+            made[id(output)] = (module, output)  # kept, so that its id is not given away
+
+    def before(module: nn.Module, given: tuple[Tensor, ...]) -> None:
+        fed = made.get(id(given[0]))
+        if isinstance(module, nn.BatchNorm2d) and fed is not None and fed[0] not in taken:
+            taken.add(fed[0])
+            pairs.append((fed[0], module))
+
+    hooks = [module.register_forward_hook(after) for module in encoder.modules()]
+    hooks += [module.register_forward_pre_hook(before) for module in encoder.modules()]
+    encoder(picture)
+    for hook in hooks:
+        hook.remove()
+    return pairs
+
+
+def _what_is_left(norm: nn.BatchNorm2d) -> Callable[[Tensor], Tensor]:
+    """Keep the activation that a BatchNorm of timm's may have behind it."""
+    parts = [part for name in ("drop", "act") if (part := getattr(norm, name, None)) is not None]
+    left = nn.Sequential(*(part for part in parts if not isinstance(part, nn.Identity)))
+    return left.forward
