@@ -1,49 +1,76 @@
-"""Run all benchmarks and print one table.
+"""Measure everything, each work plainly and our way, in turns, in one run.
 
-Each row compares a plain way with ours, in turns, in the same process, after checking that both
-compute the same. The machines are noisy: only the ratio means something.
+python -m benchmarks [--only beam5 train_soft ...] [--threads 1] [--out FILE.json]
+
+Prints a table, and writes it with the machine to benchmarks/results/latest.json, with a plot
+beside it. The machines are noisy: only ratios of one run mean something.
 """
 
-import statistics
-import time
-from collections.abc import Callable
-from typing import NamedTuple
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 
-from benchmarks import scores, sharing
+import torch
 
-Work = Callable[[], object]
+from benchmarks import decoding, photos, scores
+from benchmarks.machine import describe
+from benchmarks.report import plot, print_row, print_table
+from benchmarks.work import Row, Work, measure
+from cutline.cli.console import atomic_text
 
-
-class Row(NamedTuple):
-    """Seconds of the plain way and of ours."""
-
-    work: str
-    plain: float
-    ours: float
-
-
-def measure(plain: Work, ours: Work, *, rounds: int = 5) -> tuple[float, float]:
-    """Return the median seconds of both, taken in turns."""
-    seconds: tuple[list[float], list[float]] = ([], [])
-    plain(), ours()
-    for _ in range(rounds):
-        for work, kept in zip((plain, ours), seconds, strict=True):
-            start = time.perf_counter()
-            work()
-            kept.append(time.perf_counter() - start)
-    return statistics.median(seconds[0]), statistics.median(seconds[1])
+LATEST = Path(__file__).parent / "results" / "latest.json"
 
 
-def main() -> None:
-    """Measure and print."""
-    rows = []
-    for name, plain, ours in [*sharing.works(), *scores.works()]:
-        rows.append(Row(name, *measure(plain, ours)))
-    print(f"{'work':<58}{'plain':>10}{'ours':>10}{'ratio':>8}")
-    for row in rows:
-        seconds = "".join(f"{seconds * 1e3:>7.1f} ms" for seconds in (row.plain, row.ours))
-        print(f"{row.work:<58}{seconds}{row.plain / row.ours:>7.2f}x")
+def works(only: Sequence[str]) -> Iterator[Work]:
+    """Yield the works whose names begin with one of `only`."""
+    for part, names in (
+        (decoding, ("train", "beam5", "greedy")),
+        (photos, ("photo", "features", "folder", "start")),
+        (scores, ("scores", "reward")),
+    ):
+        wanted = [some for some in only if some.startswith(names) or _begins(names, some)]
+        if wanted or not only:
+            yield from (
+                work for work in part.works() if not only or work.name.startswith(tuple(only))
+            )
+
+
+def _begins(names: tuple[str, ...], some: str) -> bool:
+    return any(name.startswith(some) for name in names)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", nargs="+", default=[], help="works that begin so")
+    parser.add_argument("--threads", type=int, default=1, help="default: 1")
+    parser.add_argument("--out", type=Path, default=None, help="default: results/latest.json")
+    given = parser.parse_args(words)
+    torch.set_num_threads(given.threads)
+    rows: list[Row] = []
+    for work in works(given.only):
+        rows.append(measure(work))
+        print_row(rows[-1])
+    if not rows:
+        print(f"no work begins with {' or '.join(given.only)}", file=sys.stderr)
+        return 2
+    print_table(rows)
+    out = given.out or (None if given.only else LATEST)
+    if out is not None:
+        facts = {
+            "machine": describe(),
+            "date": datetime.now(UTC).isoformat(timespec="minutes"),
+            "rows": [row.json() for row in rows],
+        }
+        out.parent.mkdir(parents=True, exist_ok=True)
+        atomic_text(out, json.dumps(facts, indent=1) + "\n", force=True)
+        plot(rows, out.with_suffix(".png"))
+        print(f"written: {out} and {out.with_suffix('.png').name}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

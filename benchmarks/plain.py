@@ -116,12 +116,15 @@ class PlainSoft(nn.Module):
         return max(complete)[1]
 
     @torch.no_grad()
-    def greedy(self, features: Tensor, *, start: int, end: int, max_words: int) -> list[int]:
+    def greedy(
+        self, features: Tensor, *, start: int, end: int, banned: Tensor, max_words: int
+    ) -> list[int]:
         """Caption one image, features (1, R, D), by the best word at each step."""
         h, c = self.start(features)
         word, said = torch.tensor([start]), []
         for _ in range(max_words):
             scores, h, c, _ = self.step(word, features, h, c)
+            scores[:, banned] = -torch.inf
             word = scores.argmax(dim=1)
             if word.item() == end:
                 break

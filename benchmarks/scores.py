@@ -9,17 +9,17 @@ import importlib.util
 import io
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from benchmarks.work import Work
 from cutline.data.scenes import Scene, captions
 from cutline.metrics import Cider, ptb_tokenize, score
 
 IMAGES, REFERENCES = 5000, 5
 SAMPLES, SAMPLED_IMAGES = 250, 50
 
-Work = tuple[str, Callable[[], object], Callable[[], object]]
 Texts = dict[int, list[str]]
 
 
@@ -56,7 +56,8 @@ def _corpus(candidates: dict[int, str], references: Texts) -> Work:
         return list(score(candidates, references).corpus.values())
 
     assert np.allclose(plain(), ours(), rtol=0, atol=1e-9)
-    return f"tokenise, BLEU, ROUGE-L, CIDEr: {IMAGES} x {REFERENCES}", plain, ours
+    note = f"tokenize, BLEU, ROUGE-L, CIDEr of {IMAGES} x {REFERENCES}"
+    return Work("scores", "s", ours, plain, note=note)
 
 
 def _reward(references: Texts) -> Work:
@@ -79,7 +80,8 @@ def _reward(references: Texts) -> Work:
         return values
 
     assert np.allclose(plain(), ours(), rtol=0, atol=1e-9)
-    return f"self-critical reward: {SAMPLES} samples x {REFERENCES}", plain, ours
+    note = f"CIDEr-D of {SAMPLES} samples x {REFERENCES}"
+    return Work("reward_self_critical", "s", ours, plain, rounds=9, note=note)
 
 
 def _spelled(groups: Sequence[Sequence[Sequence[str]]]) -> Texts:

@@ -16,6 +16,7 @@ from cutline.captioner.folder import ModelConfig, read_folder, write_folder
 from cutline.captioner.generate import generate
 from cutline.captioner.network import Network
 from cutline.captioner.ready import Ready
+from cutline.captioner.timings import Timings
 from cutline.config import SearchConfig, change_search
 from cutline.data.cache import Bytes
 from cutline.decoders import Precision
@@ -58,6 +59,7 @@ class Captioner:
         self.vocabulary = vocabulary
         self.name = name
         self.ready = Ready(network, precision)
+        self.timings = Timings()
 
     def save(self, folder: Path | str) -> None:
         """Write the model folder (SPEC 8), whole or not at all."""
@@ -105,8 +107,10 @@ class Captioner:
     def square(self, image: ImageLike) -> Square:
         """Read a picture and make it square; small, so that many fit into memory."""
         preprocessing = self.network.encoder.preprocessing
-        picture = read_image(image, shrink_to=preprocessing.size)
-        return Square(preprocessing.square(picture), preprocessing.area(*picture.size))
+        with self.timings.part("read"):
+            picture = read_image(image, shrink_to=preprocessing.size)
+        with self.timings.part("resize"):
+            return Square(preprocessing.square(picture), preprocessing.area(*picture.size))
 
     def caption_squares(
         self,
@@ -132,12 +136,15 @@ class Captioner:
     ) -> list[list[Caption]]:
         pixels = torch.from_numpy(np.stack([square.pixels for square in squares]))
         device = next(self.network.parameters()).device
-        network = self.ready.get()
-        features = network.features(pixels.permute(0, 3, 1, 2).to(device))
+        with self.timings.part("make ready"):
+            network = self.ready.get()
+        with self.timings.part("encode"):
+            features = network.features(pixels.permute(0, 3, 1, 2).to(device))
         areas = [square.area for square in squares]
-        return generate(
-            network.decoder, features, self.vocabulary, search, n_best=n_best, areas=areas
-        )
+        with self.timings.part("search"):
+            return generate(
+                network.decoder, features, self.vocabulary, search, n_best=n_best, areas=areas
+            )
 
 
 def load(path: Path | str, *, precision: Precision = "float32") -> Captioner:
@@ -150,7 +157,7 @@ def load(path: Path | str, *, precision: Precision = "float32") -> Captioner:
 
     Raises:
         ModelError: there is no such folder, or it is not whole.
-        UsageError: this CPU has no such precision; told at the first caption.
+        UsageError: this CPU has no such precision.
     """
     folder = Path(path).expanduser()
     config, network, vocabulary = read_folder(folder)

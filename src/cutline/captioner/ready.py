@@ -6,7 +6,7 @@ On any other device the network itself is what captions.
 import torch
 
 from cutline.captioner.network import Network
-from cutline.decoders import Precision, pack
+from cutline.decoders import Precision, check_precision, pack
 from cutline.encoders import fold
 
 __all__ = ["Ready"]
@@ -16,6 +16,7 @@ class Ready:
     """Keeps the network that captions, and makes it anew when the weights have changed."""
 
     def __init__(self, network: Network, precision: Precision) -> None:
+        check_precision(precision)
         self.network = network
         self.precision = precision
         self.made: Network | None = None

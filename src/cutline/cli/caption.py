@@ -1,15 +1,16 @@
 """`cutline caption`."""
 
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
 from cutline.cli.captions_out import Format, Row, Sidecars, open_output, sidecar_kinds
 from cutline.cli.console import bar, complain, say
-from cutline.cli.lists import chosen_model
+from cutline.cli.lists import Precision, chosen_model
 
 __all__ = ["caption"]
 
@@ -35,6 +36,12 @@ def caption(
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
     beam: Annotated[int | None, typer.Option(min=1, help="Beam width; 1 is greedy.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 16,
+    precision: Annotated[
+        Precision, typer.Option(help="Of the weights, on a CPU: less is faster, and less exact.")
+    ] = Precision.FLOAT32,
+    timings: Annotated[
+        bool, typer.Option("--timings", help="Say at the end where the time went.")
+    ] = False,
 ) -> None:
     """Caption any number of pictures, in bounded memory.
 
@@ -56,7 +63,8 @@ def caption(
         if len(todo) < len(found.files):
             say(f"{len(found.files) - len(todo):,} of {len(found.files):,} were done before.")
         done = 0
-        for row in _rows(todo, folder, beam, batch_size, failures):
+        plan = Plan(folder, precision, beam, batch_size, told=timings)
+        for row in _rows(todo, plan, failures):
             output.write(row)
             for sentence in beside.write(row):
                 failures.append(sentence)
@@ -75,15 +83,26 @@ def _arguments(images: list[str]) -> Iterator[str]:
             yield argument
 
 
-def _rows(
-    paths: list[Path], folder: Path, beam: int | None, batch_size: int, failures: list[str]
-) -> Iterator[Row]:
+class Plan(NamedTuple):
+    """How to caption; with `told` where the time went is said at the end."""
+
+    folder: Path
+    precision: Precision
+    beam: int | None
+    batch_size: int
+    told: bool
+
+
+def _rows(paths: list[Path], plan: Plan, failures: list[str]) -> Iterator[Row]:
     """Caption pictures as they are read; what cannot be read is named and added to `failures`."""
+    started = time.perf_counter()
     from cutline.captioner import Square, load
     from cutline.errors import ImageError
 
-    captioner = load(folder)
-    plan = captioner.search(beam=beam)
+    imported = time.perf_counter()
+    captioner = load(plan.folder, precision=plan.precision.value)
+    captioner.timings |= {"import": imported - started, "load": time.perf_counter() - imported}
+    search = captioner.search(beam=plan.beam)
     read: list[Path] = []
     with bar("captions", len(paths)) as progress:
 
@@ -99,7 +118,9 @@ def _rows(
                 read.append(path)
                 yield square
 
-        found = captioner.caption_squares(squares(), plan, batch_size=batch_size)
+        found = captioner.caption_squares(squares(), search, batch_size=plan.batch_size)
         for number, best in enumerate(found):
             yield Row(read[number], best[0], captioner.name)
             progress(1)
+    if plan.told:
+        say(f"Time: {captioner.timings}.")

@@ -8,6 +8,7 @@ import typer
 
 from cutline.cli.console import atomic_text, bar, complain, free_to_write, say, table
 from cutline.cli.figures import EVERY_METRIC, metric_names, score_rows
+from cutline.cli.lists import Precision
 
 __all__ = ["evaluate"]
 
@@ -33,6 +34,9 @@ def evaluate(
         Path | None, typer.Option("--json", help="Write all figures and captions to this file.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the --json file.")] = False,
+    precision: Annotated[
+        Precision, typer.Option(help="Of the weights, on a CPU: less is faster, and less exact.")
+    ] = Precision.FLOAT32,
 ) -> None:
     """Caption a data set and score the captions against its own.
 
@@ -43,7 +47,7 @@ def evaluate(
     from cutline.data.readers import open_dataset
     from cutline.evaluation import evaluate as run
 
-    captioner = load(model)
+    captioner = load(model, precision=precision.value)
     dataset = open_dataset(data)
     say(dataset.describe())
     examples = dataset.split(split)[:images]

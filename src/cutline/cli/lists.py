@@ -2,6 +2,7 @@
 
 import json
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,15 @@ import typer
 from cutline.cli.console import say, table
 from cutline.errors import UsageError
 
-__all__ = ["chosen_model", "models", "recipes"]
+__all__ = ["Precision", "chosen_model", "models", "recipes"]
+
+
+class Precision(StrEnum):
+    """Of a model's weights when it captions on a CPU; see `cutline.decoders.packed`."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    INT8 = "int8"
 
 
 def chosen_model(given: Path | None) -> Path:

@@ -18,7 +18,7 @@ from cutline.decoders.contract import Decoder, Location, Step
 from cutline.decoders.dot import Dot
 from cutline.decoders.hard import Hard
 from cutline.decoders.nic import Nic
-from cutline.decoders.packed import Precision, pack, precisions
+from cutline.decoders.packed import Precision, check_precision, pack, precisions
 from cutline.decoders.registry import build_decoder, decoder_names, register
 from cutline.decoders.rnn import Rnn
 from cutline.decoders.rollout import Rollout, rollout
@@ -44,6 +44,7 @@ __all__ = [
     "Stepper",
     "Unrolled",
     "build_decoder",
+    "check_precision",
     "decoder_names",
     "pack",
     "precisions",

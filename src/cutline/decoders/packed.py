@@ -19,7 +19,7 @@ from cutline.decoders.contract import Decoder
 from cutline.decoders.stand_in import stand_in
 from cutline.errors import UsageError
 
-__all__ = ["Precision", "pack", "precisions"]
+__all__ = ["Precision", "check_precision", "pack", "precisions"]
 
 Precision = Literal["float32", "bfloat16", "int8"]
 
@@ -32,11 +32,7 @@ def pack(decoder: Decoder, precision: Precision = "float32") -> Decoder:
     Raises:
         UsageError: this CPU has no fast products of that precision.
     """
-    if precision not in precisions():
-        raise UsageError(
-            f"precision is {precision}, but this machine has {', '.join(precisions())}; "
-            "give one of these."
-        )
+    check_precision(precision)
     packed = copy.deepcopy(decoder).eval().requires_grad_(False)
     make = {"float32": _single, "bfloat16": _half, "int8": _quarter}[precision]
     stand_in(
@@ -45,6 +41,15 @@ def pack(decoder: Decoder, precision: Precision = "float32") -> Decoder:
         linear=lambda module: make(module.weight, module.bias),
     )
     return packed
+
+
+def check_precision(precision: str) -> None:
+    """Raise a UsageError where this CPU has no fast products of `precision`."""
+    if precision not in precisions():
+        raise UsageError(
+            f"precision is {precision}, but this machine has {', '.join(precisions())}; "
+            "give one of these."
+        )
 
 
 @cache

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from cutline.decoders.contract import Decoder, Location, repeat_rows
+from cutline.decoders.deferred import deferred_gradients
 from cutline.decoders.own_words import draw_words
 from cutline.functional import Features
 from cutline.search import Words
@@ -55,17 +56,18 @@ def rollout(
     all_speaking: list[Tensor] = []
     all_log_probs: list[Tensor] = []
     locations: list[Location] = []
-    while len(all_words) < max_words and bool(speaking.any()):
-        step = decoder.step(said, state, memory)
-        state = step.state
-        drawn, log_probs = draw_words(decoder, step.output, words.banned)
-        said = drawn.where(speaking, words.end)
-        all_words.append(said)
-        all_speaking.append(speaking)
-        all_log_probs.append(log_probs)
-        if step.location is not None:
-            locations.append(step.location)
-        speaking = speaking & (said != words.end)
+    with deferred_gradients(decoder):
+        while len(all_words) < max_words and bool(speaking.any()):
+            step = decoder.step(said, state, memory)
+            state = step.state
+            drawn, log_probs = draw_words(decoder, step.output, words.banned)
+            said = drawn.where(speaking, words.end)
+            all_words.append(said)
+            all_speaking.append(speaking)
+            all_log_probs.append(log_probs)
+            if step.location is not None:
+                locations.append(step.location)
+            speaking = speaking & (said != words.end)
     counted = torch.stack(all_speaking, 1)
 
     def of_counted(values: list[Tensor]) -> Tensor:

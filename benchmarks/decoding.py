@@ -1,0 +1,256 @@
+"""Training steps and searches: the tutorials' decoder beside ours, and all seven side by side.
+
+Sizes are the usual ones: embedding, hidden state and attention 512, features of 2048 on a grid of
+49 or 196 regions, vocabularies of 2,633 (Flickr8k) and 9,490 words (COCO). Weights and features are
+drawn. Before anything is measured, both sides are checked to compute the same.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Adam, AdamW
+
+from benchmarks.machine import Product, matmul_precision
+from benchmarks.plain import PlainSoft
+from benchmarks.work import Work
+from cutline.config import Recipe
+from cutline.decoders import (
+    TORCH,
+    Decoder,
+    Soft,
+    Stepper,
+    build_decoder,
+    decoder_names,
+    pack,
+    precisions,
+    unroll,
+)
+from cutline.functional import Features
+from cutline.losses import word_loss
+from cutline.search import Words, beam, greedy
+
+H = E = A = 512
+SIZE = 2048
+STEPS, WIDTH, IMAGES = 20, 5, 32
+START, END, BANNED = 1, 2, [0, 1, 3]
+
+
+def works() -> Iterator[Work]:
+    """Yield the works, the largest first."""
+    for vocabulary, regions, captions in ((9490, 196, 64), (9490, 49, 250)):
+        yield from training(vocabulary, regions, captions)
+    yield from decoders()
+    for vocabulary, regions in ((9490, 196), (2633, 49)):
+        yield from searching(vocabulary, regions)
+
+
+# --- training
+
+
+class Told(NamedTuple):
+    """Captions of images: features, words (B, 5, T + 1), lengths (B, 5)."""
+
+    features: Features
+    words: Tensor
+    lengths: Tensor
+
+
+def told(vocabulary: int, regions: int, captions: int) -> Told:
+    """Draw captions as long as Flickr8k's, five an image."""
+    generator = torch.Generator().manual_seed(0)
+    images = -(-captions // 5)
+    grid = torch.rand(images, regions, SIZE, generator=generator)
+    lengths = torch.randn(images, 5, generator=generator).mul(3.5).add(11.8).clamp(5, 25).long()
+    lengths = lengths.sort(1, descending=True).values
+    lengths = lengths[lengths[:, 0].argsort(descending=True)]
+    lengths.view(-1)[captions:] = 0
+    longest = int(lengths.max()) + 1
+    words = torch.randint(4, vocabulary, (images, 5, longest), generator=generator)
+    return Told(Features(grid, grid.mean(1), 7, regions // 7), words, lengths)
+
+
+def our_step(decoder: Decoder, given: Told) -> Callable[[], float]:
+    """Return a training step as `cutline train` takes it; it returns the loss."""
+    optimizer = AdamW(decoder.parameters(), lr=0.0, fused=True)
+    read, targets = given.words[:, :, :-1], given.words[:, :, 1:].reshape(-1)
+
+    def step() -> float:
+        with matmul_precision("medium"):
+            unrolled = unroll(decoder, given.features, read, given.lengths)
+            judged = word_loss(decoder.project(unrolled.output), targets[unrolled.places])
+            loss = judged.loss / judged.words
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            clip_grad_norm_(decoder.parameters(), 5.0)
+            optimizer.step()
+        return float(loss)
+
+    return step
+
+
+def plain_step(decoder: PlainSoft, given: Told) -> Callable[[], float]:
+    """Return a training step of the tutorials; it returns the loss."""
+    optimizer = Adam(decoder.parameters(), lr=0.0)
+    flat = given.lengths.flatten()
+    order = flat.argsort(descending=True, stable=True)
+    order = order[flat[order] > 0]
+    features = given.features.grid.repeat_interleave(5, 0)[order]
+    words, lengths = given.words.flatten(0, 1)[order], flat[order]
+
+    def step() -> float:
+        loss = decoder.loss(features, words, lengths)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        clip_grad_norm_(decoder.parameters(), 5.0)
+        optimizer.step()
+        return float(loss)
+
+    return step
+
+
+def training(vocabulary: int, regions: int, captions: int) -> Iterator[Work]:
+    """Compare a training step of `soft`."""
+    given = told(vocabulary, regions, captions)
+    torch.manual_seed(0)
+    soft = Soft(vocabulary_size=vocabulary, feature_size=SIZE, dropout=0.0)
+    ours, plain = our_step(soft, given), plain_step(PlainSoft(soft), given)
+    assert abs(ours() - plain()) < 1e-4
+    yield Work(
+        f"train_soft_v{vocabulary}_{regions}",
+        "captions/s",
+        ours,
+        plain,
+        amount=captions,
+        products=_training_products(given, vocabulary, regions),
+    )
+
+
+def _training_products(given: Told, vocabulary: int, regions: int) -> list[Product]:
+    """Forward, and back to inputs and weights; features get no gradient, and are projected once."""
+    rows = int(given.lengths.sum())
+    images, captions = len(given.lengths), max(1, rows // int(given.lengths.max()))
+    steps = rows / captions
+    each = [(E + SIZE, 4 * H), (H, 4 * H + A + SIZE), (H, E), (SIZE, E)]
+    products = [Product(captions, k, n, 2 * steps) for k, n in each]
+    products += [Product(k, rows, n) for k, n in each]
+    products += [Product(rows, E, vocabulary, 2), Product(E, rows, vocabulary)]
+    products += [Product(images * regions, SIZE, A), Product(SIZE, images * regions, A)]
+    products += [Product(5, regions, SIZE, 2 * rows / 5)]
+    return products
+
+
+def decoders() -> Iterator[Work]:
+    """Put the seven beside each other, on the same captions."""
+    given = told(2633, 49, 160)
+    for name in decoder_names():
+        torch.manual_seed(0)
+        config = Recipe.model_validate(
+            {"data": {"path": "scenes"}, "encoder": {"name": "resnet10t"},
+             "decoder": {"name": name, "dropout": 0.0}}
+        ).decoder  # fmt: skip
+        decoder = build_decoder(config, vocabulary_size=2633, feature_size=SIZE)
+        yield Work(
+            f"train_{name}_v2633_49", "captions/s", our_step(decoder, given), amount=160, rounds=5
+        )
+
+
+# --- searching
+
+
+def searching(vocabulary: int, regions: int) -> Iterator[Work]:
+    """Compare beam search over a batch of images and over one, and greedy search."""
+    torch.manual_seed(0)
+    soft = Soft(vocabulary_size=vocabulary, feature_size=SIZE, dropout=0.0).eval()
+    with torch.no_grad():
+        soft.L_o.weight.mul_(6)  # so that words differ in probability as those of a trained one do
+        soft.L_o.bias[END] = -100  # all captions go on for twenty words
+    grid = torch.rand(IMAGES, regions, SIZE)
+    plain = PlainSoft(soft)
+    packed = {precision: pack(soft, precision) for precision in precisions()}
+    few, single = 4, grid[:1]
+    expected = _plain_beam(plain, grid[:few])
+    assert _beam(packed["float32"], grid)[:few] == expected
+    assert _greedy(packed["float32"], grid)[:few] == _plain_greedy(plain, grid[:few])
+    for precision, decoder in packed.items():
+        if precision != "int8":
+            yield Work(
+                f"beam5_v{vocabulary}_{regions}",
+                "images/s",
+                lambda decoder=decoder: _beam(decoder, grid),  # type: ignore[misc]
+                lambda: _plain_beam(plain, grid[:few]),
+                amount=IMAGES,
+                plain_amount=few,
+                dtype=precision,
+                products=_search_products(vocabulary, regions, IMAGES),
+            )
+        yield Work(
+            f"beam5_one_v{vocabulary}_{regions}",
+            "images/s",
+            lambda decoder=decoder: _beam(decoder, single),  # type: ignore[misc]
+            lambda: _plain_beam(plain, single),
+            dtype=precision,
+            rounds=7,
+        )
+    yield Work(
+        f"greedy_v{vocabulary}_{regions}",
+        "images/s",
+        lambda: _greedy(packed["float32"], grid),
+        lambda: _plain_greedy(plain, grid[:few]),
+        amount=IMAGES,
+        plain_amount=few,
+    )
+
+
+def _search_products(vocabulary: int, regions: int, images: int) -> list[Product]:
+    rows = images * WIDTH
+    each = [(E + SIZE, 4 * H), (H, 4 * H + A + SIZE), (H, E), (SIZE, E), (E, vocabulary)]
+    products = [Product(rows, k, n, STEPS) for k, n in each]
+    products += [Product(WIDTH, regions, SIZE, images * STEPS)]
+    return [*products, Product(images * regions, SIZE, A)]
+
+
+@torch.inference_mode()
+def _beam(decoder: Decoder, grid: Tensor) -> list[list[int]]:
+    stepper = Stepper(decoder, Features(grid, grid.mean(1), 7, grid.shape[1] // 7))
+    found = beam(
+        stepper,
+        stepper.state,
+        images=len(grid),
+        words=Words(START, END, np.array(BANNED)),
+        max_words=STEPS,
+        width=WIDTH,
+        arrays=TORCH,
+    )
+    return [best.words for best, *_ in found]
+
+
+@torch.inference_mode()
+def _greedy(decoder: Decoder, grid: Tensor) -> list[list[int]]:
+    stepper = Stepper(decoder, Features(grid, grid.mean(1), 7, grid.shape[1] // 7))
+    words = Words(START, END, np.array(BANNED))
+    found = greedy(
+        stepper, stepper.state, images=len(grid), words=words, max_words=STEPS, arrays=TORCH
+    )
+    return [caption.words for caption in found]
+
+
+def _plain_beam(plain: PlainSoft, grid: Tensor) -> list[list[int]]:
+    banned = torch.tensor(BANNED)
+    return [
+        plain.beam_search(
+            one.unsqueeze(0), start=START, end=END, banned=banned, width=WIDTH, max_words=STEPS
+        )
+        for one in grid
+    ]
+
+
+def _plain_greedy(plain: PlainSoft, grid: Tensor) -> list[list[int]]:
+    banned = torch.tensor(BANNED)
+    return [
+        plain.greedy(one.unsqueeze(0), start=START, end=END, banned=banned, max_words=STEPS)
+        for one in grid
+    ]

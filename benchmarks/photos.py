@@ -1,0 +1,207 @@
+"""From photographs to captions: one, a folder, features alone, and a process that starts cold.
+
+The photographs are scenes drawn large and saved as JPEGs, so nothing needs to be fetched; weights
+are drawn, and captions go on for twenty words. The plain side reads with torchvision, encodes with
+the ResNet-101 of the tutorials, as timm builds it, and searches as `benchmarks.plain` does. Rows
+named `..._same` have our encoder on both sides.
+"""
+
+import io
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from benchmarks.plain import PlainEncoder, PlainSoft, read_plainly
+from benchmarks.work import Work
+from cutline import __version__
+from cutline.captioner import Captioner, ModelConfig, build_network
+from cutline.config import Recipe
+from cutline.data.readers import open_dataset
+from cutline.decoders import Soft, precisions
+from cutline.vocabulary import Vocabulary
+
+FOLDER, FEW = 256, 8
+OURS, THEIRS = "mobilenetv2_100", "resnet101"
+STEPS, WIDTH = 20, 5
+START, END, BANNED = 1, 2, [0, 1, 3]
+
+
+def works() -> Iterator[Work]:
+    """Yield the works."""
+    jpegs = photographs(FOLDER)
+    captioner = build(OURS)
+    soft = captioner.network.decoder
+    assert isinstance(soft, Soft)
+    with tempfile.TemporaryDirectory() as name:
+        model = Path(name) / "model"
+        captioner.save(model)
+        yield from one_photograph(captioner, jpegs[0])
+        yield from features(captioner)
+        yield from folder(captioner, jpegs)
+        yield from starting(model, jpegs[0], Path(name))
+
+
+def photographs(count: int) -> list[bytes]:
+    """Draw scenes as JPEGs of 640 x 480."""
+    scenes = open_dataset("scenes", train=count, val=1, test=1, side=480).split("train")
+    made = []
+    for example in scenes:
+        buffer = io.BytesIO()
+        example.picture.open().resize((640, 480)).save(buffer, "JPEG", quality=90)
+        made.append(buffer.getvalue())
+    return made
+
+
+def build(encoder: str) -> Captioner:
+    """Build a captioner as large as one of Flickr8k, with drawn weights."""
+    torch.manual_seed(0)
+    recipe = Recipe.model_validate(
+        {
+            "data": {"path": "scenes"},
+            "encoder": {"name": encoder, "weights": "random"},
+            "decoder": {"name": "soft", "dropout": 0.0},
+        }
+    )
+    vocabulary = Vocabulary.build([f"word{n}" for n in range(2629)], min_frequency=1)
+    network = build_network(recipe.encoder, recipe.decoder, vocabulary_size=len(vocabulary)).eval()
+    assert isinstance(network.decoder, Soft)
+    with torch.no_grad():
+        network.decoder.L_o.bias[END] = -100
+    config = ModelConfig(
+        cutline_version=__version__,
+        encoder=recipe.encoder,
+        decoder=recipe.decoder,
+        vocabulary_size=len(vocabulary),
+        preprocessing=network.encoder.preprocessing,
+        search=recipe.search.model_copy(update={"beam": WIDTH, "max_words": STEPS}),
+    )
+    return Captioner(config, network, vocabulary)
+
+
+class Plain:
+    """The way of the tutorials, from bytes to words."""
+
+    def __init__(self, encoder: str, side: int) -> None:
+        self.encoder = PlainEncoder(encoder).eval()
+        self.side = side
+        torch.manual_seed(0)
+        size = self.encoder(torch.zeros(1, 3, side, side)).shape[2]
+        soft = Soft(vocabulary_size=2633, feature_size=size, dropout=0.0).eval()
+        with torch.no_grad():
+            soft.L_o.bias[END] = -100
+        self.decoder = PlainSoft(soft)
+
+    def caption(self, jpeg: bytes) -> list[int]:
+        """Read, encode, search."""
+        grid = self.encoder(read_plainly(jpeg, self.side))
+        return self.decoder.beam_search(
+            grid, start=START, end=END, banned=torch.tensor(BANNED), width=WIDTH, max_words=STEPS
+        )
+
+
+def one_photograph(captioner: Captioner, jpeg: bytes) -> Iterator[Work]:
+    """Compare one photograph in a warm process, and say where ours spends its time."""
+    side = captioner.network.encoder.preprocessing.size
+    plains = {"photo_warm": Plain(THEIRS, side), "photo_warm_same": Plain(OURS, side)}
+    for precision in precisions():
+        if precision == "int8":
+            continue
+        ours = Captioner(
+            captioner.config, captioner.network, captioner.vocabulary, precision=precision
+        )
+        note = parts(ours, jpeg)
+        for name, plain in plains.items():
+            yield Work(
+                name,
+                "photos/s",
+                partial(ours.caption, jpeg),
+                partial(plain.caption, jpeg),
+                dtype=precision,
+                rounds=9,
+                note=note,
+            )
+
+
+def parts(captioner: Captioner, jpeg: bytes) -> str:
+    """Say how the time of one photograph divides."""
+    captioner.caption(jpeg)
+    shares = captioner.timings
+    captioner.timings.clear()
+    for _ in range(5):
+        captioner.caption(jpeg)
+    total = sum(shares.values())
+    return ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in shares.items())
+
+
+def features(captioner: Captioner) -> Iterator[Work]:
+    """Compare encoding pictures that have been read."""
+    side = captioner.network.encoder.preprocessing.size
+    pixels = torch.randint(256, (64, 3, side, side), dtype=torch.uint8)
+    plain = PlainEncoder(OURS).eval()
+    normalised = pixels[:16].float() / 255
+    for precision in precisions():
+        if precision == "int8":
+            continue
+        ready = Captioner(
+            captioner.config, captioner.network, captioner.vocabulary, precision=precision
+        ).ready.get()
+
+        def ours(encode: Callable[..., object] = ready.features) -> None:
+            with torch.inference_mode():
+                for first in range(0, len(pixels), 16):
+                    encode(pixels[first : first + 16])
+
+        yield Work(
+            "features",
+            "images/s",
+            ours,
+            lambda: plain(normalised),
+            amount=64,
+            plain_amount=16,
+            dtype=precision,
+        )
+
+
+def folder(captioner: Captioner, jpegs: list[bytes]) -> Iterator[Work]:
+    """Compare a folder of photographs, ours in batches, the tutorials' one by one."""
+    plain = Plain(THEIRS, captioner.network.encoder.preprocessing.size)
+    for precision in precisions():
+        if precision == "int8":
+            continue
+        ours = Captioner(
+            captioner.config, captioner.network, captioner.vocabulary, precision=precision
+        )
+        yield Work(
+            "folder_256",
+            "photos/s",
+            partial(ours.caption, jpegs),
+            lambda: [plain.caption(jpeg) for jpeg in jpegs[:FEW]],
+            amount=FOLDER,
+            plain_amount=FEW,
+            dtype=precision,
+            rounds=1,
+        )
+
+
+def starting(model: Path, jpeg: bytes, folder: Path) -> Iterator[Work]:
+    """Measure whole commands, from a cold process."""
+    photo = folder / "photo.jpg"
+    photo.write_bytes(jpeg)
+    cold = [sys.executable, "-m", "cutline"]
+    for name, words in (
+        ("start_help", ["--help"]),
+        ("start_caption", ["caption", str(photo), "--model", str(model)]),
+    ):
+        yield Work(name, "s", partial(_command, [*cold, *words]), rounds=3)
+
+
+def _command(words: list[str]) -> float:
+    started = time.perf_counter()
+    subprocess.run(words, check=True, capture_output=True)
+    return time.perf_counter() - started
