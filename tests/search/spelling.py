@@ -94,15 +94,23 @@ class History(NamedTuple):
 
 
 class Speller:
-    """A step callable in numpy. Attention is the history as numbers, sentinel the last word."""
+    """A step callable in numpy. Attention is the history as numbers, sentinel the last word.
+
+    All it knows of the images is in the state, so to `keep` some of them is only counted.
+    """
 
     def __init__(self, script: Script) -> None:
         self.script = script
         self.calls: list[int] = []
+        self.kept: list[int] = []
 
     def start(self, images: int, first: int = 0) -> History:
         image = np.arange(first, first + images)
         return History(image, np.zeros((images, 0), dtype=np.int64))
+
+    def keep(self, places: np.ndarray) -> "Speller":
+        self.kept.append(len(places))
+        return self
 
     def __call__(self, words: np.ndarray, state: History) -> Scored:
         assert len(words) == len(state.letters) == len(state.image)

@@ -134,7 +134,7 @@ def test_a_beam_of_width_one_is_greedy(seed, length_penalty):
 @given(seed=SEEDS, length_penalty=PENALTIES, width=st.integers(1, 5))
 def test_images_together_are_images_one_by_one(seed, length_penalty, width):
     options = {"width": width, "n_best": width, "length_penalty": length_penalty}
-    together = search(noise(seed), images=4, **options)
+    together = search(noise(seed), images=4, **options)  # those that are done are let go of
     for image, hypotheses in enumerate(together):
         [alone] = search(noise(seed), images=1, first=image, **options)
         assert [spelled(h) for h in hypotheses] == [spelled(h) for h in alone]
@@ -149,7 +149,22 @@ def test_an_image_that_is_done_waits_for_the_others():
 def test_no_step_is_taken_when_all_images_are_done():
     step = Speller(lexicon({"ab": 1.0}, {"a": 1.0}))
     beam(step, step.start(2), images=2, words=WORDS, max_words=8, width=2)
-    assert step.calls == [2, 4, 4]
+    assert step.calls == [2, 4, 2]  # the second image was let go of
+    assert step.kept == [1]
+
+
+def test_a_step_that_cannot_let_go_is_asked_about_all_images():
+    speller = Speller(lexicon({"ab": 1.0}, {"a": 1.0}))
+    found = beam(
+        speller.__call__,  # a bare function
+        speller.start(2),
+        images=2,
+        words=WORDS,
+        max_words=8,
+        width=2,
+    )
+    assert speller.calls == [2, 4, 4]
+    assert [spelled(best) for best, *_ in found] == ["ab.", "a."]
 
 
 # --- what a caption carries

@@ -81,7 +81,7 @@ def test_greedy_stops_at_the_limit_with_what_it_has():
 def test_greedy_takes_no_step_more_than_it_needs():
     step = Speller(lexicon({"ab": 1.0}, {"a": 1.0}))
     greedy(step, step.start(2), images=2, words=WORDS, max_words=8)
-    assert step.calls == [2, 2, 2]
+    assert step.calls == [2, 2, 1]  # the second image was let go of
 
 
 @settings(max_examples=25, deadline=None)

@@ -3,6 +3,7 @@
 Shapes: `N` captions, `V` vocabulary.
 """
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,12 @@ class Stepper:
         self.memory = decoder.prepare(features)
         self.state = decoder.start(self.memory)
         self.device = features.grid.device
+
+    def keep(self, places: Ints) -> "Stepper":
+        """Return a step of the images at these places only."""
+        fewer = copy.copy(self)
+        fewer.memory = take_rows(self.memory, torch.from_numpy(places).to(self.device))
+        return fewer
 
     def __call__(self, words: Ints, state: Any) -> Scored:
         """Read `words` (N,) in `state`; see `cutline.search.Step`."""

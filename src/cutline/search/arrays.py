@@ -11,7 +11,20 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NUMPY", "Arrays", "Flags", "Floats", "Ints", "NumpyArrays", "Scored", "Step"]
+__all__ = [
+    "LET_GO",
+    "NUMPY",
+    "Arrays",
+    "Flags",
+    "Floats",
+    "Ints",
+    "NumpyArrays",
+    "Scored",
+    "Step",
+    "let_go",
+]
+
+LET_GO = 0.75  # images that are done are let go of when no more than this share goes on
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
@@ -38,6 +51,18 @@ class Step(Protocol):
 
     def __call__(self, words: Ints, state: Any) -> Scored:
         """Read `words` (N,) in `state`."""
+
+
+def let_go(step: Step, places: Ints, *, of: int) -> Step | None:
+    """Return what steps the images at these places only, if that is worth it and can be had.
+
+    A step that can has a method `keep(places)`, which returns the new one.
+    """
+    keep = getattr(step, "keep", None)
+    if keep is None or not 0 < len(places) <= LET_GO * of:
+        return None
+    fewer: Step = keep(places)
+    return fewer
 
 
 class Arrays(Protocol):

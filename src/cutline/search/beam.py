@@ -2,7 +2,8 @@
 
 Each image has `K` slots. At each step the best candidates over all its slots fill the slots that
 are still open; a candidate that ends closes its slot for good. So a beam of width one is greedy,
-whatever the length penalty, and an image is done when its slots are closed.
+whatever the length penalty, and an image is done when its slots are closed. Images that are done
+are let go of when a quarter of all are (`LET_GO`), so that the others are not held up.
 
 Shapes: `B` images, `K` beam width, `N = B * K` rows.
 """
@@ -12,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from cutline.search.arrays import NUMPY, Arrays, Flags, Floats, Ints, Step
+from cutline.search.arrays import NUMPY, Arrays, Flags, Floats, Ints, Step, let_go
 from cutline.search.trail import Hypothesis, Trail
 from cutline.search.words import Words
 
 __all__ = ["beam"]
+
+NOBODY = np.empty(0, dtype=np.int64)
 
 
 def beam(
@@ -51,6 +54,7 @@ def beam(
     n_best = min(n_best, width)
     slots = _Slots(images, width, length_penalty, max_words, stop_early=n_best == 1)
     trail = Trail(arrays)
+    found: dict[int, list[Hypothesis]] = {}
     current = np.full(images, words.start)
     while slots.steps < max_words and slots.live.any():
         scored = step(current, state)
@@ -58,13 +62,25 @@ def beam(
         parents, current, gained = slots.advance(log_probs, chosen, words.end)
         trail.look(scored)
         trail.choose(parents, current, gained)
+        going = np.flatnonzero(slots.live.any(1))
+        fewer = let_go(step, going, of=len(slots.ended))
+        if fewer is not None:
+            step = fewer
+            found |= slots.read(trail, n_best, but=going)
+            rows = slots.keep(going)
+            trail.keep(rows)
+            parents, current = parents[rows], current[rows]
         state = arrays.take(scored.state, parents)
-    return [_ranked(slots, trail, image, n_best) for image in range(images)]
+    found |= slots.read(trail, n_best)
+    return [found[image] for image in range(images)]
 
 
 @dataclass
 class _Slots:
-    """The slots of all images: their log-probabilities (B, K), minus infinity where closed."""
+    """The slots of all images: their log-probabilities (B, K), minus infinity where closed.
+
+    `image` (B,) says which images they are, when some have been let go of.
+    """
 
     images: int
     width: int
@@ -72,11 +88,13 @@ class _Slots:
     max_words: int
     stop_early: bool
     steps: int = 0
+    image: Ints = field(init=False)
     log_probs: Floats = field(init=False)
     ended: list[list[tuple[float, int, int]]] = field(init=False)
     closed: Ints = field(init=False)
 
     def __post_init__(self) -> None:
+        self.image = np.arange(self.images)
         self.log_probs = np.zeros((self.images, 1))
         self.ended = [[] for _ in range(self.images)]
         self.closed = np.zeros((self.images, 1), dtype=np.int64)
@@ -92,11 +110,12 @@ class _Slots:
         parent row, its word and that word's log-probability, (B * K,) each.
         """
         k = chosen.shape[1]
-        totals = (self.log_probs.reshape(-1, 1) + log_probs).reshape(self.images, -1)
+        images = len(self.ended)
+        totals = (self.log_probs.reshape(-1, 1) + log_probs).reshape(images, -1)
         order = np.argsort(-totals, axis=1, kind="stable")[:, : self.width]
         if order.shape[1] < self.width:
             order = np.pad(order, ((0, 0), (0, self.width - order.shape[1])))
-        image = np.arange(self.images)[:, None]
+        image = np.arange(images)[:, None]
         kept = totals[image, order]
         # slots that ended candidates have closed, and those for which there was no candidate
         slot = np.arange(self.width)
@@ -119,6 +138,28 @@ class _Slots:
             best = np.array([max(done)[0] if done else -np.inf for done in self.ended])
             hope = self.log_probs.max(1) / self.max_words**self.length_penalty
             self.log_probs[best >= hope] = -np.inf
+
+    def keep(self, places: Ints) -> Ints:
+        """Keep the images at these places only; return their rows.
+
+        What ended in this step is in the trail's last rows, which are about to be fewer.
+        """
+        moved = (places - np.arange(len(places))) * self.width
+        self.image, self.closed = self.image[places], self.closed[places]
+        self.log_probs = self.log_probs[places]
+        self.ended = [
+            [
+                (score, row - by * (steps == self.steps), steps)
+                for score, row, steps in self.ended[place]
+            ]
+            for place, by in zip(places.tolist(), moved.tolist(), strict=True)
+        ]
+        return (places[:, None] * self.width + np.arange(self.width)).reshape(-1)
+
+    def read(self, trail: Trail, n_best: int, but: Ints = NOBODY) -> dict[int, list[Hypothesis]]:
+        """Read the captions of all images, but of those at some places."""
+        places = np.setdiff1d(np.arange(len(self.ended)), but)
+        return {int(self.image[place]): _ranked(self, trail, place, n_best) for place in places}
 
     def score(self, log_prob: float) -> float:
         return float(log_prob / self.steps**self.length_penalty)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cutline.errors import UsageError
-from cutline.search.arrays import NUMPY, Arrays, Floats, Ints, Scored, Step
+from cutline.search.arrays import NUMPY, Arrays, Floats, Ints, Scored, Step, let_go
 from cutline.search.trail import Hypothesis, Trail
 from cutline.search.words import Words
 
@@ -42,7 +42,9 @@ def greedy(
         log_probs, chosen = arrays.top(scored.scores, 1, words.banned)
         return chosen[:, 0], log_probs[:, 0]
 
-    return _follow(step, state, best, rows=images, words=words, max_words=max_words, arrays=arrays)
+    return _follow(
+        step, state, best, rows=images, words=words, max_words=max_words, arrays=arrays, alone=True
+    )
 
 
 def sample(
@@ -95,23 +97,39 @@ def _follow(
     words: Words,
     max_words: int,
     arrays: Arrays,
+    alone: bool = False,
 ) -> list[Hypothesis]:
+    """Follow each row; with `alone`, one of each image, images that are done are let go of."""
     trail = Trail(arrays)
-    stay = np.arange(rows)
+    caption = np.arange(rows)  # which one each row is of
+    found: dict[int, Hypothesis] = {}
     current = np.full(rows, words.start)
     ended = np.zeros(rows, dtype=np.int64)  # the number of steps until <end>, 0 while there is none
     steps = 0
+
+    def read(some: Ints) -> None:
+        for row in some:
+            end = int(ended[row])
+            found[int(caption[row])] = trail.read(row, end or steps, finished=end > 0)
+
     while steps < max_words and not ended.all():
         scored = step(current, state)
         state = scored.state
         current, log_probs = choose(scored)
         trail.look(scored)
-        trail.choose(stay, current, log_probs)
+        trail.choose(np.arange(len(caption)), current, log_probs)
         steps += 1
         ended[(ended == 0) & (current == words.end)] = steps
-    return [
-        trail.read(row, int(ended[row]) or steps, finished=bool(ended[row])) for row in range(rows)
-    ]
+        going = np.flatnonzero(ended == 0)
+        fewer = let_go(step, going, of=len(ended)) if alone else None
+        if fewer is not None:
+            step = fewer
+            read(np.flatnonzero(ended))
+            trail.keep(going)
+            current, ended, caption = current[going], ended[going], caption[going]
+            state = arrays.take(state, going)
+    read(np.arange(len(caption)))
+    return [found[number] for number in range(rows)]
 
 
 def _check(temperature: float, top_k: int | None, top_p: float | None) -> None:

@@ -54,6 +54,12 @@ class Trail:
         self.words.append(words)
         self.log_probs.append(log_probs)
 
+    def keep(self, rows: Ints) -> None:
+        """Go on from these rows only; what stood in the others must have been read."""
+        self.parents[-1] = self.parents[-1][rows]
+        self.words[-1] = self.words[-1][rows]
+        self.log_probs[-1] = self.log_probs[-1][rows]
+
     def read(
         self, row: int, steps: int, *, finished: bool, score: float | None = None
     ) -> Hypothesis:
