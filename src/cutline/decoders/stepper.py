@@ -75,6 +75,7 @@ class TorchArrays:
 TORCH = TorchArrays()
 
 GROUP = 64  # words
+FEW = 1 << 16  # scores that are sorted as fast as grouped
 
 
 def best_words(log_probs: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -84,7 +85,7 @@ def best_words(log_probs: Tensor, k: int) -> tuple[Tensor, Tensor]:
     as to sort all words.
     """
     groups = log_probs.shape[1] // GROUP
-    if groups <= 2 * k:
+    if groups <= 2 * k or log_probs.numel() < FEW:
         return tuple(log_probs.topk(k, dim=1))  # type: ignore[return-value]
     grouped = log_probs.narrow(1, 0, groups * GROUP).view(len(log_probs), groups, GROUP)
     chosen = grouped.amax(2).topk(k, dim=1).indices

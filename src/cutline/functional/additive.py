@@ -8,7 +8,7 @@ made in pieces that stay in the processor's cache, and once more on the way back
 Shapes: `B` images, `N = B * K` captions, `R` regions, `A` attention size.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -45,8 +45,21 @@ def additive_scores(query: Tensor, keys: Keys | Tensor, v: Tensor) -> Tensor:
     """
     keys = keys if isinstance(keys, Keys) else prepare_keys(keys)
     images, _, size = keys.projected.shape
-    scores: Tensor = _Scores.apply(query.view(images, -1, size), *keys, v)
-    return scores
+    query = query.view(images, -1, size)
+    if torch.is_grad_enabled():
+        scores: Tensor = _Scores.apply(query, *keys, v)
+        return scores
+    return _scores(query, keys.exponential, v)
+
+
+def _scores(query: Tensor, exponential: Tensor, v: Tensor) -> Tensor:
+    weight = v.to(exponential.dtype)
+    asked = _exponential(query)
+    scores = exponential.new_empty(*query.shape[:2], exponential.shape[1])
+    for some, room in _pieces(scores, len(v)):
+        pairs = _reciprocals(exponential[some], asked[some], room)
+        torch.mv(pairs.flatten(0, 2), weight, out=scores[some].view(-1))
+    return scores.mul_(-2).add_(weight.sum()).to(query.dtype)
 
 
 class _Scores(torch.autograd.Function):
@@ -56,14 +69,7 @@ class _Scores(torch.autograd.Function):
     def forward(ctx: Any, query: Tensor, projected: Tensor, exponential: Tensor, v: Tensor) -> Any:
         ctx.save_for_backward(query, exponential, v)
         ctx.projected = projected.dtype
-        weight = v.to(exponential.dtype)
-        asked = _exponential(query)
-        shape = *query.shape[:2], exponential.shape[1]
-        scores = exponential.new_empty(shape)
-        for some in _pieces(shape, len(v)):
-            r = _reciprocals(exponential[some], asked[some])
-            scores[some] = r @ weight
-        return scores.mul_(-2).add_(weight.sum()).to(query.dtype)
+        return _scores(query, exponential, v)
 
     @staticmethod
     @once_differentiable
@@ -74,8 +80,8 @@ class _Scores(torch.autograd.Function):
         d_query = torch.empty_like(asked)
         d_keys = torch.empty_like(exponential)
         d_v = grad.sum().expand(v.shape).clone()
-        for some in _pieces(grad.shape, len(v)):
-            r = _reciprocals(exponential[some], asked[some])
+        for some, room in _pieces(grad, len(v)):
+            r = _reciprocals(exponential[some], asked[some], room)
             each = grad[some]
             d_v.sub_(torch.mv(r.flatten(0, 2).t(), each.flatten()), alpha=2)
             slopes = r.addcmul_(r, r, value=-1).mul_(each.unsqueeze(-1))
@@ -90,17 +96,20 @@ class _Scores(torch.autograd.Function):
         )
 
 
-def _reciprocals(exponential: Tensor, asked: Tensor) -> Tensor:
-    """From (b, R, A) and (b, K, A) to (b, K, R, A)."""
-    one = exponential.new_ones(())
-    pairs = torch.addcmul(one, exponential.unsqueeze(1), asked.unsqueeze(2))
-    return pairs.reciprocal_()
+def _reciprocals(exponential: Tensor, asked: Tensor, room: Tensor) -> Tensor:
+    """From (b, R, A) and (b, K, A) to (b, K, R, A), in `room`."""
+    one = room.new_ones(())
+    torch.addcmul(one, exponential.unsqueeze(1), asked.unsqueeze(2), out=room)
+    return room.reciprocal_()
 
 
-def _pieces(scores: Sequence[int], size: int) -> Iterator[slice]:
-    images, captions, regions = scores
+def _pieces(scores: Tensor, size: int) -> Iterator[tuple[slice, Tensor]]:
+    """Divide the images of scores (B, K, R); for each piece the same room for its pairs."""
+    images, captions, regions = scores.shape
     step = max(1, PIECE // max(1, captions * regions * size))
-    return (slice(first, first + step) for first in range(0, images, step))
+    room = scores.new_empty(min(step, images), captions, regions, size)
+    for first in range(0, images, step):
+        yield slice(first, first + step), room[: images - first]
 
 
 @torch.no_grad()
