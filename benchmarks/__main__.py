@@ -17,7 +17,7 @@ import torch
 
 from benchmarks import decoding, photos, scores
 from benchmarks.machine import describe
-from benchmarks.report import plot, print_row, print_table
+from benchmarks.report import plot, print_row, print_table, write_page
 from benchmarks.work import Row, Work, measure
 from cutline.cli.console import atomic_text
 
@@ -68,6 +68,8 @@ def main(words: Sequence[str] | None = None) -> int:
         out.parent.mkdir(parents=True, exist_ok=True)
         atomic_text(out, json.dumps(facts, indent=1) + "\n", force=True)
         plot(rows, out.with_suffix(".png"))
+        if out == LATEST:
+            write_page(rows, describe(), str(facts["date"]))
         print(f"written: {out} and {out.with_suffix('.png').name}")
     return 0
 

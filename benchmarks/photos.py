@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -145,27 +145,14 @@ def features(captioner: Captioner) -> Iterator[Work]:
     pixels = torch.randint(256, (64, 3, side, side), dtype=torch.uint8)
     plain = PlainEncoder(OURS).eval()
     normalised = pixels[:16].float() / 255
-    for precision in precisions():
-        if precision == "int8":
-            continue
-        ready = Captioner(
-            captioner.config, captioner.network, captioner.vocabulary, precision=precision
-        ).ready.get()
+    encode = captioner.ready.get().features
 
-        def ours(encode: Callable[..., object] = ready.features) -> None:
-            with torch.inference_mode():
-                for first in range(0, len(pixels), 16):
-                    encode(pixels[first : first + 16])
+    def ours() -> None:
+        with torch.inference_mode():
+            for first in range(0, len(pixels), 16):
+                encode(pixels[first : first + 16])
 
-        yield Work(
-            "features",
-            "images/s",
-            ours,
-            lambda: plain(normalised),
-            amount=64,
-            plain_amount=16,
-            dtype=precision,
-        )
+    yield Work("features", "images/s", ours, lambda: plain(normalised), amount=64, plain_amount=16)
 
 
 def folder(captioner: Captioner, jpegs: list[bytes]) -> Iterator[Work]:

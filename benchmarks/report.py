@@ -1,14 +1,19 @@
 """The table and the plot of what was measured."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.work import Row
+from cutline.cli.console import atomic_text
 
-__all__ = ["plot", "print_row", "print_table"]
+__all__ = ["plot", "print_row", "print_table", "write_page"]
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
+BEGIN, END = "<!-- figures: written by make bench; do not edit -->", "<!-- /figures -->"
 
 
 def print_row(row: Row) -> None:
@@ -32,6 +37,34 @@ def print_table(rows: list[Row]) -> None:
             row.note,
         )
     Console().print(table)
+
+
+def write_page(
+    rows: list[Row], machine: Mapping[str, object], date: str, page: Path = PAGE
+) -> None:
+    """Put the table into docs/performance.md, between its two marks."""
+    text = page.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    after = rest.partition(END)[2]
+    about = ", ".join(f"{name} {value}" for name, value in machine.items())
+    lines = [
+        "| work | | plain | ours | ratio | of the floor |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| `{row.work}` | {row.dtype} | {_cell(row.plain)} | {_cell(row.ours)} {row.unit} "
+            f"| {_cell(row.ratio, '{:.1f}x')} | {_cell(row.floor_share, '{:.0%}')} |"
+            for row in rows
+        ),
+        "",
+        f"{date}; {about}.",
+    ]
+    notes = {row.work: row.note for row in rows if row.note}
+    lines += ["", *(f"- `{work}`: {note}" for work, note in notes.items())]
+    atomic_text(page, "\n".join([before + BEGIN, "", *lines, "", END]) + after, force=True)
+
+
+def _cell(value: float | None, form: str = "{:g}") -> str:
+    return "" if value is None else form.format(value)
 
 
 def plot(rows: list[Row], path: Path) -> None:

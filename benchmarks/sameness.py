@@ -2,7 +2,7 @@
 
 python -m benchmarks.sameness MODEL --data PATH [--images 1000]
 
-The plain way is the network as it was trained, in float32; beside it, the network made ready in each
+The plain way is the network as it was trained, in float32; beside it, the same made ready in each
 precision that this machine has.
 """
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from PIL import Image
 
 from cutline.config import read_recipe
 from cutline.data.scenes import ScenePicture
+from cutline.decoders import precisions
 from cutline.training import train
 from terminal import cutline
 from tiny import write_recipe
@@ -65,6 +67,27 @@ def test_json_is_an_object_a_line(model, photo):
     assert row["image"] == str(photo)
     assert len(row["words"]) == len(row["log_probs"])
     assert 0 <= row["confidence"] <= 1
+
+
+def test_where_the_time_went_is_said_on_request(model, photo):
+    done = cutline("caption", photo, "--model", model, "--timings")
+    assert done.returncode == 0
+    [line] = done.stderr.strip().splitlines()
+    assert re.fullmatch(r"Time: (\w[\w ]* \d+\.\d\d s \(\d+%\)(, |\.$))+", line)
+    for part in ("import", "load", "read", "resize", "make ready", "encode", "search"):
+        assert f"{part} " in line
+
+
+def test_a_precision_is_obeyed_or_answered_with_those_there_are(model, photo):
+    exact = cutline("caption", photo, "--model", model)
+    for precision in ("float32", "bfloat16", "int8"):
+        done = cutline("caption", photo, "--model", model, "--precision", precision)
+        if precision in precisions():
+            assert (done.returncode, done.stderr) == (0, "")
+            assert precision != "float32" or done.stdout == exact.stdout
+        else:
+            assert done.returncode == 2
+            assert f"precision is {precision}, but this machine has float32" in done.stderr
 
 
 def broken_files(folder: Path) -> list[Path]:

@@ -33,8 +33,7 @@ class Ready:
         return self.made
 
     def _make(self) -> Network:
-        halves = self.precision == "bfloat16"
-        encoder = fold(self.network.encoder, dtype=torch.bfloat16 if halves else torch.float32)
+        encoder = fold(self.network.encoder)
         return Network(encoder, pack(self.network.decoder, self.precision)).eval()
 
     def _tensors(self) -> list[torch.Tensor]:

@@ -3,16 +3,16 @@
 A caption is made of products of few rows with large weights, so what counts is how weights are
 read. `float32` lays them out as oneDNN wants them, which changes no number but by rounding;
 `bfloat16` halves them, `int8` quarters them (one scale for each output, rows of inputs quantised
-as they come). States, attention and sums stay in single precision.
+as they come). States, attention, sums and the scores of words stay in single precision.
 """
 
 import copy
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cutline.decoders.contract import Decoder
 from cutline.decoders.head import Headed
@@ -43,17 +43,25 @@ def pack(decoder: Decoder, precision: Precision = "float32") -> Decoder:
     make = MAKE[precision]
     packed = copy.deepcopy(decoder).eval().requires_grad_(False)
     inner = packed.decoder if isinstance(packed, Headed) else packed
+    # the map to the vocabulary: rounded scores would make near words equal
+    last = {part for part in inner.children() if _maps_to_words(part, inner)}
     ready = None
     if type(inner) is Soft and inner.scratch is None:
-        ready = ReadySoft(inner, make)
+        ready = ReadySoft(inner, make, MAKE["float32"])
     stand_in(
         packed,
         matrix=lambda weight: _Matrix(make(weight.t(), None)),
-        linear=lambda module: make(module.weight, module.bias),
+        linear=lambda module: (MAKE["float32"] if module in last else make)(
+            module.weight, module.bias
+        ),
     )
     if ready is None:
         return packed
     return Headed(packed.head, ready) if isinstance(packed, Headed) else ready
+
+
+def _maps_to_words(part: nn.Module, decoder: Any) -> bool:
+    return isinstance(part, nn.Linear) and part.out_features == decoder.embed.num_embeddings
 
 
 def check_precision(precision: str) -> None:

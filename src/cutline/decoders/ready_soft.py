@@ -27,12 +27,15 @@ Make = Callable[[Tensor, Tensor | None], Callable[[Tensor], Tensor]]
 
 
 class ReadySoft(Decoder):
-    """Takes the weights of a fused `Soft`; `make` lays a weight (O, I) and a bias out."""
+    """Takes the weights of a fused `Soft`; `make` lays a weight (O, I) and a bias out.
+
+    `make_last` does so for the map to the vocabulary.
+    """
 
     attends = True
     needs = "grid"
 
-    def __init__(self, soft: Soft, make: Make) -> None:
+    def __init__(self, soft: Soft, make: Make, make_last: Make) -> None:
         super().__init__()
         self.soft = soft
         words, features = soft.embed.weight.shape[1], soft.W_a.weight.shape[1]
@@ -43,7 +46,7 @@ class ReadySoft(Decoder):
         self.by_h = make(by_h, torch.cat([none, soft.f_beta.bias]))
         self.by_z = make(soft.Wx[words:].t(), None)
         self.by_hz = make(torch.cat([soft.L_h.weight, soft.L_z.weight], 1), soft.L_h.bias)
-        self.by_output = make(soft.L_o.weight, soft.L_o.bias)
+        self.by_output = make_last(soft.L_o.weight, soft.L_o.bias)
         self.words = soft.embed.weight
         self.table = soft.embed.weight @ soft.Wx[:words] + soft.b
 

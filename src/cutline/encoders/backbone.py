@@ -57,7 +57,6 @@ class Encoder(nn.Module):
         self.register_buffer("offset", torch.from_numpy(offset).view(3, 1, 1), persistent=False)
         self.frozen = freeze(backbone, trainable, stage)
         self.held = False
-        self.dtype = torch.float32
         self.positions = None
         self.pools = stage is None and _pools(backbone, preprocessing.size)
         self.height, self.width, self.feature_size = self._measure()
@@ -69,19 +68,12 @@ class Encoder(nn.Module):
         """Encode pictures (B, 3, S, S) of bytes."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains and not self.held):
             pixels = images.contiguous(memory_format=torch.channels_last)
-            places, pooled = self._look((pixels * self.scale + self.offset).to(self.dtype))
-            if self.dtype != torch.float32:
-                places, pooled = places.float(), None if pooled is None else pooled.float()
+            places, pooled = self._look(pixels * self.scale + self.offset)
             grid = places.flatten(2).transpose(1, 2)
             if self.positions is not None:
                 grid = grid + self.positions
             pooled = grid.mean(1) if pooled is None else pooled
         return Features(grid, pooled, *places.shape[-2:])
-
-    def compute_in(self, dtype: torch.dtype) -> None:
-        """Let the backbone compute in `dtype`; the features stay in single precision."""
-        self.backbone.to(dtype)
-        self.dtype = dtype
 
     @property
     def trains(self) -> bool:

@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 
 
 @torch.no_grad()
-def fold(encoder: Encoder, *, dtype: torch.dtype = torch.float32) -> Encoder:
-    """Return a copy of `encoder` for looking only, its backbone computing in `dtype`.
+def fold(encoder: Encoder) -> Encoder:
+    """Return a copy of `encoder` for looking only.
 
     Where folding would change the features, the copy is as it was.
     """
@@ -38,8 +38,6 @@ def fold(encoder: Encoder, *, dtype: torch.dtype = torch.float32) -> Encoder:
         name = type(encoder.backbone).__name__
         log.warning("%s cannot be folded: it looks as it was built.", name)
         ready = copy.deepcopy(encoder).eval().requires_grad_(False)
-    if dtype != torch.float32:
-        ready.compute_in(dtype)
     return ready
 
 
