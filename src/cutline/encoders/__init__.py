@@ -1,5 +1,10 @@
 """Encoders: timm backbones that turn pictures into a grid of features."""
 
+from cutline.encoders.light import without_compiler
+
+with without_compiler():
+    import timm  # noqa: F401
+
 from cutline.encoders.backbone import Encoder, build_encoder
 from cutline.encoders.folded import fold
 
