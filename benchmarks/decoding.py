@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
-from torch.optim import Adam, AdamW
+from torch.optim import Adam, AdamW, Optimizer
 
 from benchmarks.machine import Product, matmul_precision
 from benchmarks.plain import PlainSoft
@@ -84,12 +84,7 @@ def our_step(decoder: Decoder, given: Told, dtype: str = "float32") -> Callable[
             with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
                 unrolled = unroll(decoder, given.features, read, given.lengths)
                 judged = word_loss(decoder.project(unrolled.output), targets[unrolled.places])
-            loss = judged.loss / judged.words
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            clip_grad_norm_(decoder.parameters(), 5.0)
-            optimizer.step()
-        return float(loss)
+            return _descend(judged.loss / judged.words, decoder, optimizer)
 
     return step
 
@@ -104,14 +99,18 @@ def plain_step(decoder: PlainSoft, given: Told) -> Callable[[], float]:
     words, lengths = given.words.flatten(0, 1)[order], flat[order]
 
     def step() -> float:
-        loss = decoder.loss(features, words, lengths)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        clip_grad_norm_(decoder.parameters(), 5.0)
-        optimizer.step()
-        return float(loss)
+        return _descend(decoder.loss(features, words, lengths), decoder, optimizer)
 
     return step
+
+
+def _descend(loss: Tensor, decoder: nn.Module, optimizer: Optimizer) -> float:
+    """Finish a training step; return its loss."""
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    clip_grad_norm_(decoder.parameters(), 5.0)
+    optimizer.step()
+    return float(loss)
 
 
 def training(vocabulary: int, regions: int, captions: int) -> Iterator[Work]:

@@ -15,40 +15,12 @@ from torch.nn import functional as F
 from cutline.decoders import Hard, unroll
 from cutline.functional import Features
 from cutline.losses import moving_baseline, reinforce, sum_by_caption
+from forced import D, Forced, R, build, flat_gradient
 
-V, D, T, R = 5, 3, 3, 2
+T = 3
 READ = torch.tensor([1, 4, 3])
 SAID = torch.tensor([4, 3, 2])
 SEQUENCES = torch.tensor(list(itertools.product(range(R), repeat=T)))
-
-
-class Forced(Hard):
-    """Looks where it is told to, at each step in turn."""
-
-    def look_at(self, places: Tensor) -> None:
-        self.places = iter(places.unbind(1))
-
-    def _draw(self, alpha: Tensor) -> Tensor:  # noqa: ARG002
-        return next(self.places)
-
-
-def build(kind: type[Hard] = Hard, **fields: Any) -> Hard:
-    torch.manual_seed(2)
-    decoder = kind(
-        vocabulary_size=V,
-        feature_size=D,
-        embedding=2,
-        hidden=2,
-        attention=2,
-        dropout=0,
-        expectation=0.0,
-        **fields,
-    )
-    decoder.double().train()
-    with torch.no_grad():
-        for parameter in decoder.parameters():
-            parameter.normal_(0, 1.2)
-    return decoder
 
 
 class Captions(NamedTuple):
@@ -80,13 +52,6 @@ def enumerated() -> tuple[Forced, Captions]:
     assert isinstance(decoder, Forced)
     decoder.look_at(SEQUENCES)
     return decoder, captions(decoder, len(SEQUENCES))
-
-
-def flat_gradient(value: Tensor, decoder: Hard) -> Tensor:
-    found = torch.autograd.grad(
-        value, list(decoder.parameters()), retain_graph=True, materialize_grads=True
-    )
-    return torch.cat([gradient.flatten() for gradient in found])
 
 
 def exact_gradient() -> Tensor:

@@ -11,41 +11,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cutline.config import HardConfig
-from cutline.decoders import Hard, Unrolled, unroll
+from cutline.decoders import Unrolled, unroll
 from cutline.functional import Features
 from cutline.training.reinforce import Reinforce
+from forced import D, Forced, R, build, flat_gradient
 
-V, D, T, R = 5, 3, 2, 2
+T = 2
 READ, SAID = torch.tensor([1, 4]), torch.tensor([4, 2])
 SEQUENCES = torch.tensor(list(itertools.product(range(R), repeat=T)))
-
-
-class Forced(Hard):
-    """Looks where it is told to, at each step in turn."""
-
-    def look_at(self, places: Tensor) -> None:
-        self.places = iter(places.unbind(1))
-
-    def _draw(self, alpha: Tensor) -> Tensor:  # noqa: ARG002
-        return next(self.places)
-
-
-def forced() -> Forced:
-    torch.manual_seed(2)
-    decoder = Forced(
-        vocabulary_size=V,
-        feature_size=D,
-        embedding=2,
-        hidden=2,
-        attention=2,
-        dropout=0,
-        expectation=0.0,
-    )
-    decoder.double().train()
-    with torch.no_grad():
-        for parameter in decoder.parameters():
-            parameter.normal_(0, 1.2)
-    return decoder
 
 
 def look(decoder: Forced, places: Tensor) -> tuple[Unrolled, Tensor]:
@@ -59,26 +32,20 @@ def look(decoder: Forced, places: Tensor) -> tuple[Unrolled, Tensor]:
     return unrolled, -F.cross_entropy(decoder.project(unrolled.output), targets, reduction="none")
 
 
-def gradient(value: Tensor, decoder: Hard) -> Tensor:
-    found = torch.autograd.grad(
-        value, list(decoder.parameters()), retain_graph=True, materialize_grads=True
-    )
-    return torch.cat([part.flatten() for part in found])
-
-
 def summed(values: Tensor, unrolled: Unrolled) -> Tensor:
     return values.new_zeros(len(values) // T).index_add(0, unrolled.places // T, values)
 
 
 def weighed(credit: str, baseline: str) -> tuple[Tensor, Tensor, Tensor]:
     """What each pair of samples contributes (16, P), how probable it is (16,), the exact (P,)."""
-    decoder = forced()
+    decoder = build(Forced)
+    assert isinstance(decoder, Forced)
     unrolled, each = look(decoder, SEQUENCES)
     assert unrolled.location is not None
     p = summed(unrolled.location.log_prob, unrolled).exp()
     likelihood = summed(each, unrolled)
     # of E_s[log p(y|s)], without what back-propagation gives: the mean of d log p(y|s)
-    exact = gradient((p * likelihood.detach()).sum(), decoder)
+    exact = flat_gradient((p * likelihood.detach()).sum(), decoder)
     config = HardConfig(
         samples=2, credit=credit, baseline=baseline, entropy_weight=0.0, reinforce_weight=1.0
     )
@@ -88,7 +55,7 @@ def weighed(credit: str, baseline: str) -> tuple[Tensor, Tensor, Tensor]:
         objective.baseline.fill_(-3.0)  # as if batches had gone before
         pair, said = look(decoder, SEQUENCES[[a, b]])
         terms, _ = objective(pair, said.detach(), torch.full((1, 2), T), steps=T)
-        contributions.append(-gradient(terms, decoder))
+        contributions.append(-flat_gradient(terms, decoder))
         chances.append(p[a] * p[b])
     return torch.stack(contributions), torch.stack(chances).detach(), exact
 

@@ -56,10 +56,8 @@ class Spatial(Decoder):
         self.embed = nn.Embedding(vocabulary_size, embedding)
         self.W_a = nn.Linear(feature_size, hidden)
         self.W_b = nn.Linear(feature_size, hidden)
-        for linear in (
-            self.W_a,
-            self.W_b,
-        ):  # a ReLU halves what passes: without this V is felt late
+        for linear in (self.W_a, self.W_b):
+            # a ReLU halves what passes: without this V is felt late
             nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
         self.lstm = build_lstm(cell, embedding + hidden, hidden)
         # attention
