@@ -5,23 +5,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import fmean
-from typing import Any, get_args
+from typing import Any
 
+from benchmarks.runs import decoders
 from cutline.cli.console import atomic_text
-from cutline.config import DecoderConfig
 
-__all__ = ["PAGE", "RESULTS", "Run", "decoders", "merge", "read_runs", "table", "write_page"]
+__all__ = ["PAGE", "RESULTS", "Run", "merge", "read_runs", "table", "write_page"]
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "captioners.json"
 PAGE = ROOT / "docs" / "captioners.md"
 BEGIN = "<!-- scores: written by benchmarks/captioners.py; do not edit -->"
 END = "<!-- /scores -->"
-
-
-def decoders() -> list[str]:
-    """Return the decoders' names, as SPEC.md orders them."""
-    return [config.model_fields["name"].default for config in get_args(get_args(DecoderConfig)[0])]
 
 
 @dataclass(frozen=True)

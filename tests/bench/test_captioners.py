@@ -27,12 +27,13 @@ def table(bench):
 class Desk:
     """Stands for training and evaluation; remembers what was asked."""
 
-    def __init__(self, monkeypatch, bench) -> None:
+    def __init__(self, monkeypatch) -> None:
         self.trained: list[tuple[str, int]] = []
         self.judged: list[tuple[str, int]] = []
         self.broken: tuple[str, int] | None = None
-        monkeypatch.setattr(bench, "train", self.train)
-        monkeypatch.setattr(bench, "judge", self.judge)
+        runs = import_module("benchmarks.runs")
+        monkeypatch.setattr(runs, "train", self.train)
+        monkeypatch.setattr(runs, "_judged", self.judge)
 
     def train(self, plan):
         if (plan.decoder, plan.seed) == self.broken:
@@ -60,7 +61,7 @@ class Desk:
 
 @pytest.fixture
 def desk(monkeypatch, bench):
-    return Desk(monkeypatch, bench)
+    return Desk(monkeypatch)
 
 
 def run(bench, out, *words):
@@ -134,11 +135,11 @@ def test_a_mistyped_word_is_told_before_anything_is_trained(
 
 
 def test_a_run_that_another_process_trains_is_left_alone(bench, tmp_path):
-    plan = bench.Plan("rnn", 1, tmp_path)
+    plan = bench.Plan(bench.SCENES, "rnn", 1, tmp_path)
     with plan.beside(".log").open("a") as log:
         fcntl.flock(log, fcntl.LOCK_EX)
         with pytest.raises(UsageError, match="is being trained by another process; wait for it"):
-            bench.train(plan)
+            import_module("benchmarks.runs").train(plan)
 
 
 # --- the table
@@ -204,11 +205,11 @@ def test_only_what_stands_between_the_marks_is_written(table, tmp_path):
 
 def test_the_changes_of_comments_make_no_other_recipe(bench, tmp_path, monkeypatch):
     path = tmp_path / "rnn.yaml"
-    monkeypatch.setattr(bench, "find_recipe", lambda _: path)
+    monkeypatch.setattr("benchmarks.runs.find_recipe", lambda _: path)
     digests = []
     for text in ("# a\nseed: 1\n", "# b\nseed: 1  # c\n", "seed: 2\n"):
         path.write_text(text)
-        digests.append(bench.Plan("rnn", 1, tmp_path).digest)
+        digests.append(bench.Plan(bench.SCENES, "rnn", 1, tmp_path).digest)
     assert digests[0] == digests[1] != digests[2]
 
 

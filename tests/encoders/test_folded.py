@@ -6,7 +6,7 @@ from torch import nn
 
 from cutline.config import EncoderConfig
 from cutline.encoders import Encoder, build_encoder, fold
-from cutline.encoders.folded import _pairs
+from cutline.encoders.folded import pairs
 
 NAMES = [
     "resnet10t",
@@ -57,13 +57,13 @@ def test_what_would_change_the_features_is_not_folded(monkeypatch, caplog):
 
     def mistaken(ready: Encoder, picture: torch.Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
         """Take two BatchNorms of one size for each other."""
-        pairs = _pairs(ready, picture)
-        sizes = [norm.num_features for _, norm in pairs]
+        found = pairs(ready, picture)
+        sizes = [norm.num_features for _, norm in found]
         a, b = next((i, j) for j, size in enumerate(sizes) for i in range(j) if sizes[i] == size)
-        swapped = {a: pairs[b][1], b: pairs[a][1]}
-        return [(one, swapped.get(place, norm)) for place, (one, norm) in enumerate(pairs)]
+        swapped = {a: found[b][1], b: found[a][1]}
+        return [(one, swapped.get(place, norm)) for place, (one, norm) in enumerate(found)]
 
-    monkeypatch.setattr("cutline.encoders.folded._pairs", mistaken)
+    monkeypatch.setattr("cutline.encoders.folded.pairs", mistaken)
     seen = pictures(encoder)
     with torch.inference_mode():
         assert torch.equal(fold(encoder)(seen).grid, encoder(seen).grid)

@@ -5,15 +5,22 @@ from cutline.captioner.captioner import Captioner, Square, load
 from cutline.captioner.folder import ModelConfig
 from cutline.captioner.generate import generate, sample_captions
 from cutline.captioner.network import Network, build_network
+from cutline.captioner.storage import Storage
+from cutline.captioner.sureness import Familiar, Sureness, SurenessConfig, mean_log_prob
 
 __all__ = [
     "Caption",
     "Captioner",
+    "Familiar",
     "ModelConfig",
     "Network",
     "Square",
+    "Storage",
+    "Sureness",
+    "SurenessConfig",
     "build_network",
     "generate",
     "load",
+    "mean_log_prob",
     "sample_captions",
 ]

@@ -16,11 +16,14 @@ from cutline.captioner.folder import ModelConfig, read_folder, write_folder
 from cutline.captioner.generate import generate
 from cutline.captioner.network import Network
 from cutline.captioner.ready import Ready
+from cutline.captioner.storage import Storage, restore, squeeze
+from cutline.captioner.sureness import Sureness
 from cutline.captioner.timings import Timings
 from cutline.config import SearchConfig, change_search
 from cutline.data.cache import Bytes
 from cutline.decoders import Precision
 from cutline.images import read_image
+from cutline.models import SHIPPED, find_model
 from cutline.preprocessing import Area
 from cutline.vocabulary import Vocabulary
 
@@ -51,19 +54,28 @@ class Captioner:
         network: Network,
         vocabulary: Vocabulary,
         *,
+        sureness: Sureness | None = None,
         name: str = "model",
         precision: Precision = "float32",
     ) -> None:
         self.config = config
         self.network = network
         self.vocabulary = vocabulary
+        self.sureness = sureness
         self.name = name
         self.ready = Ready(network, precision)
         self.timings = Timings()
 
     def save(self, folder: Path | str) -> None:
         """Write the model folder (SPEC 8), whole or not at all."""
-        write_folder(Path(folder), self.config, self.network, self.vocabulary)
+        write_folder(Path(folder), self.config, self.network, self.vocabulary, self.sureness)
+
+    def stored_as(self, storage: Storage) -> "Captioner":
+        """Round the weights to what `storage` keeps of them, here and wherever they are saved."""
+        kept = restore(squeeze(self.network.state_dict(), storage))
+        self.network.load_state_dict(kept)
+        self.config = self.config.model_copy(update={"storage": storage})
+        return self
 
     def to(self, device: str | torch.device) -> "Captioner":
         """Move to a device, such as `cuda`."""
@@ -142,16 +154,20 @@ class Captioner:
             features = network.features(pixels.permute(0, 3, 1, 2).to(device))
         areas = [square.area for square in squares]
         with self.timings.part("search"):
-            return generate(
+            found = generate(
                 network.decoder, features, self.vocabulary, search, n_best=n_best, areas=areas
             )
+        if self.sureness is None:
+            return found
+        novelty = self.sureness.familiar.novelty(features.pooled).tolist()
+        return [self.sureness.judge(*of) for of in zip(found, novelty, strict=True)]
 
 
-def load(path: Path | str, *, precision: Precision = "float32") -> Captioner:
-    """Load a captioner from its folder.
+def load(path: Path | str = SHIPPED, *, precision: Precision = "float32") -> Captioner:
+    """Load a captioner.
 
     Args:
-        path: the folder.
+        path: its folder, or the name of one that comes with Cutline.
         precision: of the weights when captioning on a CPU: `float32`, `bfloat16` or `int8`; the
             latter two are faster, need a CPU that has them, and may choose another word.
 
@@ -159,7 +175,9 @@ def load(path: Path | str, *, precision: Precision = "float32") -> Captioner:
         ModelError: there is no such folder, or it is not whole.
         UsageError: this CPU has no such precision.
     """
-    folder = Path(path).expanduser()
-    config, network, vocabulary = read_folder(folder)
+    folder = find_model(path)
+    config, network, vocabulary, sureness = read_folder(folder)
     parts = [part for part in folder.resolve().parts if part not in {"model", "best", "last"}]
-    return Captioner(config, network, vocabulary, name=parts[-1], precision=precision)
+    return Captioner(
+        config, network, vocabulary, sureness=sureness, name=parts[-1], precision=precision
+    )

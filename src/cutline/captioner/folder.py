@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
@@ -19,14 +19,17 @@ from torch import Tensor
 
 from cutline.captioner.card import card
 from cutline.captioner.network import Network, build_network
+from cutline.captioner.storage import Storage, restore, squeeze
+from cutline.captioner.sureness import Sureness, SurenessConfig
 from cutline.config import DecoderConfig, EncoderConfig, SearchConfig
 from cutline.errors import ModelError
 from cutline.preprocessing import Preprocessing
 from cutline.vocabulary import Vocabulary
 
-__all__ = ["FORMAT", "ModelConfig", "read_folder", "write_folder"]
+__all__ = ["FORMAT", "Model", "ModelConfig", "read_folder", "write_folder"]
 
 FORMAT: Literal[1] = 1
+SURENESS = "sureness."  # before the names of its tensors
 FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
 
@@ -42,12 +45,18 @@ class ModelConfig(BaseModel):
     vocabulary_size: int
     preprocessing: Preprocessing = Field(description="how a picture becomes the encoder's input")
     search: SearchConfig
+    storage: Storage = "float32"
+    sureness: SurenessConfig | None = None
     provenance: dict[str, Any] = Field(default_factory=dict, description="data, recipe, machine")
     scores: dict[str, Any] = Field(default_factory=dict, description="figures and signature")
 
 
 def write_folder(
-    folder: Path, config: ModelConfig, network: Network, vocabulary: Vocabulary
+    folder: Path,
+    config: ModelConfig,
+    network: Network,
+    vocabulary: Vocabulary,
+    sureness: Sureness | None = None,
 ) -> None:
     """Write a model; the folder appears whole or not at all, and replaces an older one."""
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +65,10 @@ def write_folder(
     draft.mkdir()
     text = config.model_dump_json(indent=2)
     (draft / "config.json").write_text(text + "\n", encoding="utf-8")
-    tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
+    tensors = squeeze(network.state_dict(), config.storage)
+    if sureness is not None:
+        familiar = {f"{SURENESS}{k}": v for k, v in sureness.familiar.tensors().items()}
+        tensors |= squeeze(familiar, "float32" if config.storage == "float32" else "float16")
     save_file(tensors, draft / "model.safetensors")
     vocabulary.save(draft / "tokenizer.json")
     (draft / "README.md").write_text(card(folder.name, config.model_dump()), encoding="utf-8")
@@ -69,13 +81,17 @@ def write_folder(
         draft.rename(folder)
 
 
-def read_folder(folder: Path) -> tuple[ModelConfig, Network, Vocabulary]:
+class Model(NamedTuple):
+    """What a model folder holds."""
+
+    config: ModelConfig
+    network: Network
+    vocabulary: Vocabulary
+    sureness: Sureness | None
+
+
+def read_folder(folder: Path) -> Model:
     """Read a model; whatever is not whole is refused with a `ModelError` that says why."""
-    if not folder.is_dir():
-        raise ModelError(
-            f"There is no model folder {folder}; `cutline models` lists those at hand, and "
-            "`cutline demo` makes one in runs/demo/model."
-        )
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise ModelError(
@@ -89,7 +105,12 @@ def read_folder(folder: Path) -> tuple[ModelConfig, Network, Vocabulary]:
             f"{folder}: tokenizer.json has {len(vocabulary)} words, but the model was trained "
             f"with {config.vocabulary_size}; put back the tokenizer.json it was saved with."
         )
-    tensors = _read_tensors(folder / "model.safetensors")
+    tensors = restore(_read_tensors(folder / "model.safetensors"))
+    familiar = {
+        name.removeprefix(SURENESS): tensors.pop(name)
+        for name in list(tensors)
+        if name.startswith(SURENESS)
+    }
     network = build_network(
         config.encoder,
         config.decoder,
@@ -104,7 +125,16 @@ def read_folder(folder: Path) -> tuple[ModelConfig, Network, Vocabulary]:
             f"{folder}: model.safetensors does not fit config.json: {detail} "
             "Both must come from the same save."
         ) from None
-    return config, network.eval().requires_grad_(False), vocabulary
+    sureness = None
+    if config.sureness is not None:
+        try:
+            sureness = Sureness.read(config.sureness, familiar)
+        except TypeError:
+            raise ModelError(
+                f"{folder}: config.json says that the model is calibrated, but model.safetensors "
+                "lacks what it takes; both must come from the same save."
+            ) from None
+    return Model(config, network.eval().requires_grad_(False), vocabulary, sureness)
 
 
 def _read_config(path: Path) -> ModelConfig:

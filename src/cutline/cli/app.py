@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from cutline.cli import caption, data, demo, evaluate, explain, lists, score, train
+from cutline.cli import calibrate, caption, data, demo, evaluate, explain, lists, score, train
 from cutline.cli.console import complain
 from cutline.errors import CutlineError, MissingDependencyError
 
@@ -25,6 +25,7 @@ app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("score")(score.score)
+app.command("calibrate")(calibrate.calibrate)
 app.command("caption")(caption.caption)
 app.command("explain")(explain.explain)
 app.add_typer(data.app, name="data")

@@ -21,7 +21,8 @@ def caption(
         typer.Argument(help="Pictures, folders, globs; `-` reads a list from standard input."),
     ],
     model: Annotated[
-        Path | None, typer.Option(help="Folder of a model; default: $CUTLINE_MODEL.")
+        Path | None,
+        typer.Option(help="A model; default: $CUTLINE_MODEL, or Cutline's own."),
     ] = None,
     form: Annotated[
         Format, typer.Option("--format", help="How captions are written; json is a line each.")

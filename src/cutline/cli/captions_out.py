@@ -40,7 +40,10 @@ class Row(NamedTuple):
     model: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the json format writes; `sentinel` only where the decoder has one."""
+        """Return what the json format writes.
+
+        `sentinel` only where the decoder has one, `unsure` where the model is calibrated.
+        """
         caption = self.caption
         betas = [] if caption.sentinel is None else [round(float(b), 6) for b in caption.sentinel]
         return {
@@ -50,6 +53,7 @@ class Row(NamedTuple):
             "log_probs": [round(value, 6) for value in caption.log_probs],
             **({} if caption.sentinel is None else {"sentinel": betas}),
             "confidence": round(caption.confidence, 6),
+            **({} if caption.unsure is None else {"unsure": caption.unsure}),
             "model": self.model,
         }
 
@@ -88,7 +92,7 @@ class Output:
 
     def _line(self, row: Row) -> str:
         if self.form is Format.TEXT:
-            return f"{row.image}\t{row.caption.text}\n" if self.several else f"{row.caption.text}\n"
+            return f"{row.image}\t" * self.several + f"{row.caption.hedged}\n"
         if self.form is Format.CSV:
             confidence = f"{row.caption.confidence:.4f}"
             return _csv((str(row.image), row.caption.text, confidence, row.model))
@@ -179,7 +183,7 @@ class Sidecars:
                 if not self.resume:
                     faults.append(f"{path} exists and is not overwritten; --force replaces it.")
                 continue
-            text = row.caption.text if kind == "txt" else json.dumps(row.to_dict(), indent=1)
+            text = row.caption.hedged if kind == "txt" else json.dumps(row.to_dict(), indent=1)
             draft = path.with_name(f".{path.name}.tmp")
             try:
                 draft.write_text(text + "\n", encoding="utf-8")

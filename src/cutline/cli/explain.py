@@ -15,7 +15,7 @@ def explain(
     image: Annotated[Path, typer.Argument(help="A picture.")],
     model: Annotated[
         Path | None,
-        typer.Option(help="Folder of a model that attends; default: $CUTLINE_MODEL."),
+        typer.Option(help="A model that attends; default: $CUTLINE_MODEL, or Cutline's own."),
     ] = None,
     out: Annotated[
         Path | None,

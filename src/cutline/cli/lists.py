@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cutline.cli.console import say, table
-from cutline.errors import UsageError
+from cutline.models import SHIPPED, shipped_models
 
 __all__ = ["Precision", "chosen_model", "models", "recipes"]
 
@@ -23,32 +23,30 @@ class Precision(StrEnum):
 
 
 def chosen_model(given: Path | None) -> Path:
-    """Return the model named on the command line, or by `$CUTLINE_MODEL`."""
+    """Return the model named on the command line, by `$CUTLINE_MODEL`, or the one that ships."""
     if given is not None:
         return given
     if named := os.environ.get("CUTLINE_MODEL"):
         return Path(named)
-    raise UsageError(
-        "No model was named; type --model FOLDER (`cutline models` lists those below runs/, "
-        "`cutline demo` makes one in runs/demo/model), or set CUTLINE_MODEL."
-    )
+    return Path(SHIPPED)
 
 
 def models(
     folder: Annotated[Path, typer.Argument(help="Where to look.")] = Path("runs"),
 ) -> None:
-    """List the models below a folder."""
-    found = sorted(path.parent for path in folder.rglob("config.json") if _is_model(path))
-    if not found:
+    """List the models that come with Cutline, and those below a folder."""
+    own = sorted(path.parent for path in folder.rglob("config.json") if _is_model(path))
+    if not own:
         say(f"There is no model below {folder}; `cutline demo` makes one in runs/demo/model.")
-        return
+    shipped = shipped_models()
     rows = []
-    for path in found:
+    for path in [*shipped, *own]:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-        cider = config["scores"].get("val/cider_greedy")
+        scores = config["scores"]
+        cider = scores.get("CIDEr", scores.get("val/cider_greedy"))
         rows.append(
             [
-                str(path),
+                path.name if path in shipped else str(path),
                 config["decoder"]["name"],
                 config["encoder"]["name"],
                 f"{config['vocabulary_size']:,}",
@@ -56,7 +54,7 @@ def models(
                 f"{(path / 'model.safetensors').stat().st_size / 1e6:.1f}",
             ]
         )
-    table("", ["model", "decoder", "encoder", "words", "val CIDEr (greedy)", "MB"], rows)
+    table("", ["model", "decoder", "encoder", "words", "val CIDEr", "MB"], rows)
 
 
 def recipes() -> None:

@@ -12,6 +12,7 @@ from cutline.config.base import Config
 from cutline.config.decoder import DecoderConfig
 
 __all__ = [
+    "AugmentConfig",
     "DataConfig",
     "EncoderConfig",
     "LastStages",
@@ -35,6 +36,23 @@ class ScenesConfig(Config):
     seed: int = Field(0, ge=0, description="another seed draws other scenes")
 
 
+class AugmentConfig(Config):
+    """How a training picture is changed each time it is seen."""
+
+    crop: float = Field(
+        0.6, gt=0, le=1, description="smallest part cut out and enlarged, as a share of the area"
+    )
+    flip: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="how often it is mirrored, unless a caption of it says left or right",
+    )
+    colour: float = Field(
+        0.2, ge=0, lt=1, description="how far brightness, contrast and saturation go from 1"
+    )
+
+
 class DataConfig(Config):
     """Which pictures and captions, and how captions become words."""
 
@@ -45,6 +63,9 @@ class DataConfig(Config):
     workers: int = Field(0, ge=0, description="processes that read pictures while others train")
     cache: str | None = Field(
         None, description="folder of the feature cache; default: the user's cache folder"
+    )
+    augment: AugmentConfig | None = Field(
+        None, description="change training pictures by chance; {} for crop, flip and colour"
     )
     scenes: ScenesConfig = Field(ScenesConfig(), description="used when path is `scenes`")
 
@@ -77,6 +98,9 @@ class EncoderConfig(Config):
         False, description="add a learned vector to each region; for an encoder that is trained"
     )
     learning_rate: float = Field(1e-4, gt=0, description="of the encoder, when it is trained")
+    batch_norm: Literal["trained", "kept"] = Field(
+        "trained", description="in the stages that are trained; kept is faster"
+    )
     from_epoch: int = Field(
         1, gt=0, description="train it from this epoch on; until then it is frozen, whole"
     )
@@ -175,6 +199,9 @@ class TrainingConfig(Config):
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="probability given to other words")
     scheduled_sampling: ScheduledSamplingConfig | None = Field(
         None, description="read own words too (Bengio et al. 2015); default: only true ones"
+    )
+    average: float | None = Field(
+        None, gt=0, lt=1, description="keep a moving average of the weights, of this decay"
     )
     patience: int | None = Field(
         None, gt=0, description="stop when validation has not improved for so many epochs"

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from cutline.data.augment import Augment, sided
 from cutline.data.cache import Bytes, Halves
 from cutline.data.examples import Example, Picture
 from cutline.preprocessing import Preprocessing
 from cutline.vocabulary import Vocabulary
 
-__all__ = ["Batch", "CaptionedImages", "EpochShuffle", "Inputs", "Pictures", "batches"]
+__all__ = ["Batch", "CaptionedImages", "EpochShuffle", "Inputs", "Pictures", "Turn", "batches"]
 
 KEPT_IN_MEMORY = 1 << 30  # bytes of decoded pictures
 
@@ -48,6 +49,13 @@ class Pictures:
         return square
 
 
+class Turn(NamedTuple):
+    """An image, and the epoch whose turn it is."""
+
+    row: int
+    epoch: int
+
+
 class Batch(NamedTuple):
     """`inputs` are bytes (B, 3, S, S) or packed features (B, R, D) in half precision.
 
@@ -63,7 +71,10 @@ class Batch(NamedTuple):
 
 
 class CaptionedImages(Dataset[tuple[Any, list[list[int]], str]]):
-    """Examples with their captions as numbers."""
+    """Examples with their captions as numbers.
+
+    With `augment` each turn shows another view of a picture, a function of `seed`, row and epoch.
+    """
 
     def __init__(
         self,
@@ -73,9 +84,13 @@ class CaptionedImages(Dataset[tuple[Any, list[list[int]], str]]):
         *,
         captions_per_image: int,
         max_words: int,
+        augment: Augment | None = None,
+        seed: int = 0,
     ) -> None:
         self.examples = examples
         self.inputs = inputs
+        self.augment = augment
+        self.seed = seed
         self.captions = [
             sorted(
                 (
@@ -91,11 +106,17 @@ class CaptionedImages(Dataset[tuple[Any, list[list[int]], str]]):
     def __len__(self) -> int:
         return len(self.examples)
 
-    def __getitem__(self, row: int) -> tuple[Any, list[list[int]], str]:
-        return self.inputs[row], self.captions[row], self.examples[row].image_id
+    def __getitem__(self, turn: Turn | int) -> tuple[Any, list[list[int]], str]:
+        row, epoch = turn if isinstance(turn, Turn) else (turn, 0)
+        example = self.examples[row]
+        seen: Any = self.inputs[row]
+        if self.augment is not None:
+            dice = np.random.default_rng((self.seed, epoch, row))
+            seen = self.augment(seen, dice, mirror=not sided(example.captions))
+        return seen, self.captions[row], example.image_id
 
 
-class EpochShuffle(Sampler[int]):
+class EpochShuffle(Sampler[Turn]):
     """An order that is a function of the seed and the epoch, so that a resumed run repeats it."""
 
     def __init__(self, size: int, *, seed: int) -> None:
@@ -110,16 +131,16 @@ class EpochShuffle(Sampler[int]):
     def __len__(self) -> int:
         return self.size
 
-    def __iter__(self) -> Iterator[int]:
+    def __iter__(self) -> Iterator[Turn]:
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
-        return iter(order.tolist())
+        return (Turn(row, self.epoch) for row in order.tolist())
 
 
 def batches(
     images: CaptionedImages,
     *,
     batch_size: int,
-    sampler: Sampler[int] | None = None,
+    sampler: Sampler[Turn] | None = None,
     workers: int = 0,
 ) -> DataLoader[Any]:
     """Load batches of `batch_size` images, in the order of `sampler`."""

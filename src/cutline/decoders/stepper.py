@@ -63,7 +63,8 @@ class TorchArrays:
 
     def numpy(self, array: Tensor) -> Floats:
         """See `Arrays.numpy`."""
-        small: Floats = array.numpy(force=True)
+        # NumPy has no bfloat16, which mixed precision may have made
+        small: Floats = (array.float() if array.is_floating_point() else array).numpy(force=True)
         return small
 
     def _masked(self, scores: Tensor, banned: Ints) -> Tensor:

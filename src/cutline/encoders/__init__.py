@@ -7,5 +7,6 @@ with without_compiler():
 
 from cutline.encoders.backbone import Encoder, build_encoder
 from cutline.encoders.folded import fold
+from cutline.encoders.kept import keep_norms
 
-__all__ = ["Encoder", "build_encoder", "fold"]
+__all__ = ["Encoder", "build_encoder", "fold", "keep_norms"]

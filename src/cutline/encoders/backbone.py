@@ -3,7 +3,7 @@
 Shapes: `B` images, `S` side in pixels, `R = h * w` regions, `D` feature size.
 """
 
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import timm
@@ -68,7 +68,8 @@ class Encoder(nn.Module):
         """Encode pictures (B, 3, S, S) of bytes."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains and not self.held):
             pixels = images.contiguous(memory_format=torch.channels_last)
-            places, pooled = self._look(pixels * self.scale + self.offset)
+            with _exact(pixels.device):
+                places, pooled = self._look(pixels * self.scale + self.offset)
             grid = places.flatten(2).transpose(1, 2)
             if self.positions is not None:
                 grid = grid + self.positions
@@ -160,6 +161,11 @@ def build_encoder(config: EncoderConfig, *, preprocessing: Preprocessing | None 
             f"{config.name} gives no grid of features for pictures of {preprocessing.size} pixels "
             f"({error}); choose another encoder.name or encoder.size."
         ) from None
+
+
+def _exact(device: torch.device) -> AbstractContextManager[Any]:
+    """Stay with float32 on a CPU: gradients of depthwise convolutions are slow in bfloat16."""
+    return torch.autocast("cpu", enabled=False) if device.type == "cpu" else nullcontext()
 
 
 def _create(config: EncoderConfig) -> Any:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from cutline.encoders.backbone import Encoder
 
-__all__ = ["fold"]
+__all__ = ["activation_of", "fold", "folded", "pairs"]
 
 TOLERANCE = 1e-3  # of the largest feature
 
@@ -52,20 +52,26 @@ def _folds(encoder: Encoder, picture: Tensor, wanted: Tensor) -> bool:
 
 
 def _fold_all(encoder: Encoder, picture: Tensor) -> None:
-    for convolution, norm in _pairs(encoder, picture):
-        assert norm.running_var is not None
-        assert norm.running_mean is not None
-        scale = (norm.running_var + norm.eps).rsqrt()
-        scale = scale if norm.weight is None else scale * norm.weight
-        shift = -norm.running_mean * scale
-        shift = shift if norm.bias is None else shift + norm.bias
-        convolution.weight.mul_(scale.view(-1, 1, 1, 1))
-        bias = shift if convolution.bias is None else shift + scale * convolution.bias
+    for convolution, norm in pairs(encoder, picture):
+        weight, bias = folded(convolution, norm)
+        convolution.weight.copy_(weight)
         convolution.bias = nn.Parameter(bias, requires_grad=False)
-        norm.__dict__["forward"] = _what_is_left(norm)
+        norm.__dict__["forward"] = activation_of(norm)
 
 
-def _pairs(encoder: Encoder, picture: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+def folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Return the weight and the bias that do what `convolution` and `norm` do one by one."""
+    assert norm.running_var is not None
+    assert norm.running_mean is not None
+    scale = (norm.running_var + norm.eps).rsqrt()
+    scale = scale if norm.weight is None else scale * norm.weight
+    shift = -norm.running_mean * scale
+    shift = shift if norm.bias is None else shift + norm.bias
+    bias = shift if convolution.bias is None else shift + scale * convolution.bias
+    return convolution.weight * scale.view(-1, 1, 1, 1), bias
+
+
+def pairs(encoder: Encoder, picture: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
     """Send a picture through; return each BatchNorm with the convolution that feeds it alone."""
     made: dict[int, tuple[nn.Conv2d, Tensor]] = {}
     pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
@@ -89,7 +95,7 @@ def _pairs(encoder: Encoder, picture: Tensor) -> list[tuple[nn.Conv2d, nn.BatchN
     return pairs
 
 
-def _what_is_left(norm: nn.BatchNorm2d) -> Callable[[Tensor], Tensor]:
+def activation_of(norm: nn.BatchNorm2d) -> Callable[[Tensor], Tensor]:
     """Keep the activation that a BatchNorm of timm's may have behind it."""
     parts = [part for name in ("drop", "act") if (part := getattr(norm, name, None)) is not None]
     left = nn.Sequential(*(part for part in parts if not isinstance(part, nn.Identity)))

@@ -19,7 +19,7 @@ FREE = {
         "expectation", "expectation_epochs", "inference", "samples", "credit", "baseline",
         "reinforce_weight", "entropy_weight", "sentinel_dropout",
     },
-    "encoder": {"weights", "trainable", "learning_rate", "from_epoch"},
+    "encoder": {"weights", "trainable", "learning_rate", "from_epoch", "batch_norm"},
 }  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def begin(recipe: Recipe, captions: Iterable[str]) -> tuple[Network, Vocabulary]
         network = build_network(recipe.encoder, recipe.decoder, vocabulary_size=len(vocabulary))
         return network, vocabulary
     folder = Path(recipe.training.start_from)
-    config, model, vocabulary = read_folder(folder)
+    config, model, vocabulary, _ = read_folder(folder)
     for part, theirs, ours in (
         ("encoder", config.encoder, recipe.encoder),
         ("decoder", config.decoder, recipe.decoder),

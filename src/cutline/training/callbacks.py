@@ -2,16 +2,17 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 
 from cutline.data.batches import Batch
 
-__all__ = ["KeepModels", "Speed", "StopEarly"]
+__all__ = ["Averaged", "KeepModels", "Speed", "StopEarly"]
 
 SaveModel = Callable[[Path, dict[str, Any]], None]
 
@@ -84,16 +85,32 @@ class StopEarly(Callback):
             )
 
 
+class Averaged(EMAWeightAveraging):
+    """Keeps a moving average of the weights: it is validated and saved in place of the last ones.
+
+    The average begins as the weights after the first step. Polyak & Juditsky 1992.
+    """
+
+    @contextmanager
+    def shown(self, module: L.LightningModule) -> Iterator[None]:
+        """Let the module have the averaged weights for a while."""
+        self._swap_models(module)
+        yield
+        self._swap_models(module)
+
+
 class KeepModels(Callback):
     """After each epoch saves the model as `last`, the best so far as `best`, and the checkpoint.
 
-    The best has the highest CIDEr of greedy captions on validation. The checkpoint is written last:
-    a run killed before that goes on from the epoch before, and writes the same again.
+    The best has the highest CIDEr of greedy captions on validation. With `averaged` models have
+    those weights. The checkpoint is written last: a run killed before that goes on from the epoch
+    before, and writes the same again.
     """
 
-    def __init__(self, out: Path, save: SaveModel) -> None:
+    def __init__(self, out: Path, save: SaveModel, averaged: Averaged | None = None) -> None:
         self.out = out
         self.save = save
+        self.averaged = averaged
         self.best = -1.0
         self.history: list[dict[str, float]] = []
 
@@ -115,8 +132,9 @@ class KeepModels(Callback):
         self.history.append({"epoch": trainer.current_epoch + 1, **figures})
         if trainer.is_global_zero:
             facts = {"epochs": trainer.current_epoch + 1, "history": self.history}
-            if figures["val/cider_greedy"] > self.best:
-                self.best = figures["val/cider_greedy"]
-                self.save(self.out / "best", {**facts, **figures})
-            self.save(self.out / "last", {**facts, **figures})
+            with self.averaged.shown(pl_module) if self.averaged else nullcontext():
+                if figures["val/cider_greedy"] > self.best:
+                    self.best = figures["val/cider_greedy"]
+                    self.save(self.out / "best", {**facts, **figures})
+                self.save(self.out / "last", {**facts, **figures})
         trainer.save_checkpoint(self.out / "checkpoint.safetensors")

@@ -1,6 +1,7 @@
 """From a recipe's data section to batches: the examples that can be used, and what is fed of them.
 
-With a frozen encoder features are computed once into the cache; otherwise pictures are fed.
+With a frozen encoder, features are computed once into the cache; when it is trained, or sees
+another view of a picture each time, pictures are fed.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from safetensors.torch import save as serialise
 
 from cutline.captioner import Network
 from cutline.config import Recipe
+from cutline.data.augment import Augment
 from cutline.data.batches import CaptionedImages, Inputs, Pictures
 from cutline.data.cache import Bytes, cache_folder, cached_features
 from cutline.data.examples import Dataset, Example, Photograph, Picture
@@ -61,12 +63,13 @@ def captioned_images(
     progress: Progress,
     *,
     title: str,
+    augment: Augment | None = None,
 ) -> tuple[CaptionedImages, list[str]]:
     """Pair examples with what the network reads of them; also say which could not be read."""
     pictures = [example.picture for example in examples]
     notes: list[str] = []
     inputs: Inputs
-    if network.encoder.trains:
+    if network.encoder.trains or augment is not None:
         inputs = Pictures(pictures, network.encoder.preprocessing)
     else:
         table = cached_features(
@@ -88,6 +91,8 @@ def captioned_images(
         vocabulary,
         captions_per_image=recipe.data.captions_per_image,
         max_words=recipe.data.max_words,
+        augment=augment,
+        seed=recipe.seed,
     )
     return images, notes
 

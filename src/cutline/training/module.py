@@ -3,6 +3,7 @@
 Shapes: `B` images, `K` captions an image, `T` words, `M` real words.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -88,15 +89,16 @@ class TrainingModule(L.LightningModule):
         return loss.value
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Score the words of the references, and caption the images greedily."""
-        features = self.network.features(batch.inputs)
+        """Score the words of the references, and caption the images greedily, in full precision."""
         greedy = SearchConfig(beam=1, max_words=self.recipe.search.max_words)
-        found = generate(self.network.decoder, features, self.vocabulary, greedy)
+        special = Words.of(self.vocabulary)
+        with torch.autocast(self.device.type, enabled=False):
+            features = self.network.features(batch.inputs)
+            found = generate(self.network.decoder, features, self.vocabulary, greedy)
+            _, words = read_references(self.network.decoder, features, batch, special)
         self.captions.update(
             {image: best[0].text for image, best in zip(batch.ids, found, strict=True)}
         )
-        special = Words.of(self.vocabulary)
-        _, words = read_references(self.network.decoder, features, batch, special)
         self.judged += torch.stack(
             [words.cross_entropy, words.top5, self.judged.new_tensor(words.words)]
         )
@@ -130,6 +132,15 @@ class TrainingModule(L.LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         self.schedule = build_schedule(training, total=steps)
         return [optimizer], [{"scheduler": LambdaLR(optimizer, self.schedule), "interval": "step"}]
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Any,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Shorten the gradient; Lightning's own refuses fused AdamW when precision is mixed."""
+        nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val or math.inf)
 
     def _all_captions(self) -> dict[str, str]:
         """Gather the captions of all devices."""

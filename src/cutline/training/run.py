@@ -25,10 +25,12 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from cutline import __version__
 from cutline.captioner import Captioner, ModelConfig, Network, load
 from cutline.config import Recipe
+from cutline.data.augment import Augment
 from cutline.data.batches import EpochShuffle, batches
+from cutline.encoders import keep_norms
 from cutline.errors import UsageError
 from cutline.training.beginning import begin
-from cutline.training.callbacks import KeepModels, Speed, StopEarly
+from cutline.training.callbacks import Averaged, KeepModels, Speed, StopEarly
 from cutline.training.checkpoints import SafeCheckpointIO
 from cutline.training.data import Progress, Splits, captioned_images, load_splits
 from cutline.training.embedding import begin_words
@@ -87,6 +89,8 @@ def train(
         network.decoder, vocabulary, captions, recipe, progress, resumed=resumed
     ):
         say(note)
+    if network.encoder.trains and recipe.encoder.batch_norm == "kept":
+        keep_norms(network.encoder)
     network.to("cuda" if torch.cuda.is_available() else "cpu")
     loaders, notes = _loaders(splits, network, vocabulary, recipe, progress)
     for note in [*splits.notes, *notes]:
@@ -94,7 +98,9 @@ def train(
     say(_sizes(network, vocabulary, recipe))
     started = time.perf_counter()
     save = _saver(network, vocabulary, recipe, splits, started)
-    keep = KeepModels(out, save)
+    average = recipe.training.average
+    averaged = None if average is None else Averaged(decay=average)
+    keep = KeepModels(out, save, averaged)
     train_references, val_references = (
         {example.image_id: example.captions for example in examples}
         for examples in (splits.train, splits.val)
@@ -134,8 +140,15 @@ def _loaders(
     splits: Splits, network: Network, vocabulary: Vocabulary, recipe: Recipe, progress: Progress
 ) -> tuple[tuple[Any, Any], list[str]]:
     training = recipe.training
+    augment = recipe.data.augment
     train_images, notes = captioned_images(
-        splits.train, network, vocabulary, recipe, progress, title="training images"
+        splits.train,
+        network,
+        vocabulary,
+        recipe,
+        progress,
+        title="training images",
+        augment=None if augment is None else Augment(**augment.model_dump()),
     )
     val_images, more = captioned_images(
         splits.val, network, vocabulary, recipe, progress, title="validation images"
@@ -152,6 +165,8 @@ def _loaders(
 def _trainer(recipe: Recipe, out: Path, keep: KeepModels, say: Say) -> L.Trainer:
     training = recipe.training
     callbacks: list[Callback] = [Speed(), progress_bar()]
+    if keep.averaged is not None:
+        callbacks.append(keep.averaged)
     if training.patience:
         callbacks.append(StopEarly(training.patience, say))
     # several devices wait for each gradient, and an encoder on hold has none

@@ -1,0 +1,1 @@
+"""Seven captioners under one encoder, one vocabulary and one budget, on Flickr8k's photographs."""

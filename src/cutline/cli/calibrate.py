@@ -1,0 +1,62 @@
+"""`cutline calibrate`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cutline.cli.console import bar, say
+from cutline.errors import UsageError
+
+__all__ = ["calibrate"]
+
+
+class Storage(StrEnum):
+    """How weights lie on disk; see `cutline.captioner.storage`."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    INT8 = "int8"
+
+
+def calibrate(
+    model: Annotated[Path, typer.Argument(help="Folder of a model.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write the calibrated model to.")],
+    data: Annotated[str, typer.Option(help="The data set it was trained on.")],
+    storage: Annotated[
+        Storage, typer.Option(help="Of the weights on disk: a half or a quarter of their size.")
+    ] = Storage.FLOAT32,
+    notes: Annotated[
+        Path | None, typer.Option(help="A Markdown file to put at the end of the model card.")
+    ] = None,
+) -> None:
+    """Teach a trained model how sure to be, and write it to a new folder.
+
+    `confidence` becomes the probability that a caption is right, learned from the validation
+    split; `unsure` is said of pictures that are unlike the photographs of the training split.
+    """
+    if out.exists():
+        raise UsageError(f"{out} exists and is not overwritten; give another folder.")
+    if notes is not None and not notes.is_file():
+        raise UsageError(f"There is no file {notes} to put into the model card.")
+    from cutline.captioner import load
+    from cutline.data.readers import open_dataset
+    from cutline.evaluation import calibrate as run
+
+    captioner = load(model).stored_as(storage.value)
+    dataset = open_dataset(data)
+    say(dataset.describe())
+    train, val = dataset.split("train"), dataset.split("val")
+    with bar("pictures", len(train) + 2 * len(val)) as progress:
+        found = run(captioner, train, val, progress=progress)
+    found.captioner.save(out)
+    if notes is not None:
+        with (out / "README.md").open("a", encoding="utf-8") as card:
+            card.write("\n" + notes.read_text(encoding="utf-8"))
+    learned = found.captioner.config.sureness
+    assert learned is not None
+    size = sum(path.stat().st_size for path in out.iterdir()) / 1e6
+    say(f"Right: {learned.right}. Of {learned.images:,} captions {learned.share_right:.0%} are.")
+    say(f"Expected calibration error, on images not learned from: {learned.calibration_error:.3f}.")
+    say(f"{out}: {size:.1f} MB. Next: cutline caption photo.jpg --model {out}")

@@ -1,0 +1,213 @@
+"""A trained captioner learns when it is right, and what photographs look like to it.
+
+Right is a caption that agrees with an image's references at least as well as people agree with each
+other: its CIDEr is not below the lower quartile of people's own captions, each scored against the
+others of its image. So three captions of people's in four are right.
+
+Shapes: `N` images, `D` feature size.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cutline.captioner import Captioner, Familiar, Sureness, SurenessConfig, mean_log_prob
+from cutline.data.examples import Example
+from cutline.errors import DataError, ImageError
+from cutline.evaluation.evaluate import evaluate
+from cutline.metrics import score
+
+__all__ = ["Calibration", "calibrate", "expected_calibration_error", "fit_logistic"]
+
+Floats = NDArray[np.float64]
+
+BINS = 10
+FOLDS = 5
+FURTHEST = 0.975  # of validation's photographs are nearer than what is called novel
+LEAST = 0.01  # of their captions are less sure than what is called unsure
+FEWEST = 50  # images that a calibration can be learned from
+
+
+SCORES = ("BLEU", "METEOR", "ROUGE-L", "CIDEr")
+
+
+class Calibration(NamedTuple):
+    """The captioner with what it learned, and what it learned it from, by image."""
+
+    captioner: Captioner
+    confidence: Floats
+    right: NDArray[np.bool_]
+
+
+def calibrate(
+    captioner: Captioner,
+    train: Sequence[Example],
+    val: Sequence[Example],
+    *,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Calibration:
+    """Learn from validation's captions when they are right, and from photographs what they are.
+
+    Args:
+        captioner: as trained; captions are searched for as its configuration says.
+        train: pictures to learn the look of photographs from.
+        val: images that the captioner was not trained on, with several captions each.
+        progress: called with the number of pictures that are done.
+
+    Raises:
+        DataError: too few images, or captions that are all right or all wrong.
+    """
+    familiar = Familiar.of(pooled_features(captioner, train, progress))
+    found = evaluate(captioner, val, split="val", metrics=SCORES, progress=progress)
+    images = list(found.captions)
+    if len(images) < FEWEST:
+        raise DataError(
+            f"Calibration has {len(images)} images to learn from; give at least {FEWEST}."
+        )
+    enough = people_quartile({image: found.references[image] for image in images})
+    cider = np.array([found.scores.per_image[image]["CIDEr"] for image in images])
+    right = cider >= enough
+    if right.all() or not right.any():
+        raise DataError(
+            f"Of {len(images)} captions {int(right.sum())} are right: there is nothing to tell "
+            "apart; train longer, or give other images."
+        )
+    evidence = np.array([mean_log_prob(found.captions[image]) for image in images])
+    slope, intercept = fit_logistic(evidence, right)
+    confidence = _logistic(slope * evidence + intercept)
+    by_id = {example.image_id: example for example in val}
+    novelty = familiar.novelty(
+        pooled_features(captioner, [by_id[image] for image in images], progress)
+    )
+    config = SurenessConfig(
+        slope=slope,
+        intercept=intercept,
+        least=float(np.quantile(confidence, LEAST)),
+        furthest=float(novelty.quantile(FURTHEST)),
+        right=f"CIDEr of at least {enough:.3f}, which three in four of people's captions reach",
+        share_right=float(right.mean()),
+        calibration_error=held_out_error(evidence, right),
+        images=len(images),
+    )
+    sure = Captioner(
+        captioner.config.model_copy(
+            update={
+                "sureness": config,
+                "scores": {**found.scores.corpus, "signature": found.scores.signature},
+            }
+        ),
+        captioner.network,
+        captioner.vocabulary,
+        sureness=Sureness(config, familiar),
+        name=captioner.name,
+    )
+    return Calibration(sure, confidence, right)
+
+
+def people_quartile(references: Mapping[str, Sequence[str]]) -> float:
+    """Return the lower quartile of the CIDEr of people's captions, each against the others."""
+    ciders: list[float] = []
+    most = max(len(captions) for captions in references.values())
+    for k in range(most):
+        one = {image: texts[k] for image, texts in references.items() if k < len(texts) > 1}
+        others = {image: [*texts[:k], *texts[k + 1 :]] for image, texts in references.items()}
+        judged = score(one, {image: others[image] for image in one}, metrics=["CIDEr"])
+        ciders += [row["CIDEr"] for row in judged.per_image.values()]
+    return float(np.quantile(ciders, 0.25))
+
+
+@torch.inference_mode()
+def pooled_features(
+    captioner: Captioner,
+    examples: Sequence[Example],
+    progress: Callable[[int], None],
+    *,
+    batch_size: int = 32,
+) -> Tensor:
+    """Return the pooled features (N, D) of the pictures that can be read."""
+    network = captioner.ready.get()
+    device = next(network.parameters()).device
+    found = []
+    for batch in _batches(_squares(captioner, examples, progress), batch_size):
+        pixels = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2).to(device)
+        found.append(network.features(pixels).pooled.cpu())
+    if not found:
+        raise DataError("Not one of the pictures could be read.")
+    return torch.cat(found)
+
+
+def fit_logistic(evidence: Floats, right: NDArray[np.bool_]) -> tuple[float, float]:
+    """Fit P(right) = sigmoid(slope * evidence + intercept) by Newton's method; slope > 0.
+
+    Platt 1999, section 2.2: the targets are drawn in a little, so that no slope is infinite.
+    """
+    yes, no = right.sum(), (~right).sum()
+    target = np.where(right, (yes + 1) / (yes + 2), 1 / (no + 2))
+    inputs = np.column_stack([evidence, np.ones_like(evidence)])
+    weights = np.zeros(2)
+    for _ in range(50):
+        chance = _logistic(inputs @ weights)
+        slopes = inputs.T @ (chance - target)
+        curve = (inputs * (chance * (1 - chance))[:, None]).T @ inputs + 1e-9 * np.eye(2)
+        step = np.linalg.solve(curve, slopes)
+        weights = weights - step
+        if np.abs(step).max() < 1e-10:
+            break
+    return max(float(weights[0]), 1e-6), float(weights[1])
+
+
+def expected_calibration_error(confidence: Floats, right: NDArray[np.bool_]) -> float:
+    """Return the mean gap between confidence and share of right, over ten bins of equal width.
+
+    Guo et al. 2017 (arXiv 1706.04599), equation 3.
+    """
+    place = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    gaps = [
+        abs(confidence[place == b].sum() - right[place == b].sum())
+        for b in range(BINS)
+        if (place == b).any()
+    ]
+    return float(sum(gaps) / len(right))
+
+
+def held_out_error(evidence: Floats, right: NDArray[np.bool_]) -> float:
+    """Return the expected calibration error when each fold's map is learned from the others."""
+    fold = np.random.default_rng(0).permutation(len(right)) % FOLDS
+    confidence = np.empty_like(evidence)
+    for k in range(FOLDS):
+        slope, intercept = fit_logistic(evidence[fold != k], right[fold != k])
+        confidence[fold == k] = _logistic(slope * evidence[fold == k] + intercept)
+    return expected_calibration_error(confidence, right)
+
+
+def _logistic(x: Floats) -> Floats:
+    chance: Floats = 0.5 * (1 + np.tanh(0.5 * x))
+    return chance
+
+
+def _squares(
+    captioner: Captioner, examples: Sequence[Example], progress: Callable[[int], None]
+) -> Iterator[NDArray[np.uint8]]:
+    for example in examples:
+        try:
+            square = captioner.square(example.picture.open())
+        except ImageError:  # `cutline data check` names it
+            continue
+        finally:
+            progress(1)
+        yield square.pixels
+
+
+def _batches(squares: Iterable[NDArray[np.uint8]], size: int) -> Iterator[list[NDArray[np.uint8]]]:
+    batch: list[NDArray[np.uint8]] = []
+    for square in squares:
+        batch.append(square)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
