@@ -142,7 +142,10 @@ def test_the_recipe_file_may_say_1e_3(tmp_path):
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        ("training.epoch=3", "unknown key 'training.epoch'; did you mean 'epochs'? Allowed: batch"),
+        (
+            "training.epoch=3",
+            "unknown key 'training.epoch'; did you mean 'epochs'? Allowed: average, batch",
+        ),
         ("traning.epochs=3", "unknown key 'traning'; did you mean 'training'? Allowed: data, dec"),
         ("data.scenes.trian=3", "unknown key 'data.scenes.trian'; did you mean 'train'? Allowed: "),
         ("decoder.hiden=3", "unknown key 'decoder.hiden'; did you mean 'hidden'? Allowed: attenti"),
