@@ -26,7 +26,10 @@ from cutline.decoders import Soft, precisions
 from cutline.vocabulary import Vocabulary
 
 FOLDER, FEW = 256, 8
-OURS, THEIRS = "mobilenetv2_100", "resnet101"
+OURS = "mobilenetv2_100"
+WORDS = 2633
+# The system of the tutorial that most people have: encoder, side in pixels, grid, words (of COCO).
+TUTORIAL = ("resnet101", 256, 14, 9490)
 STEPS, WIDTH = 20, 5
 START, END, BANNED = 1, 2, [0, 1, 3]
 
@@ -65,7 +68,7 @@ def build(encoder: str) -> Captioner:
             "decoder": {"name": "soft", "dropout": 0.0},
         }
     )
-    vocabulary = Vocabulary.build([f"word{n}" for n in range(2629)], min_frequency=1)
+    vocabulary = Vocabulary.build([f"word{n}" for n in range(WORDS - 4)], min_frequency=1)
     network = build_network(recipe.encoder, recipe.decoder, vocabulary_size=len(vocabulary)).eval()
     assert isinstance(network.decoder, Soft)
     with torch.no_grad():
@@ -84,12 +87,12 @@ def build(encoder: str) -> Captioner:
 class Plain:
     """The way of the tutorials, from bytes to words."""
 
-    def __init__(self, encoder: str, side: int) -> None:
-        self.encoder = PlainEncoder(encoder).eval()
+    def __init__(self, encoder: str, side: int, grid: int | None, words: int) -> None:
+        self.encoder = PlainEncoder(encoder, grid).eval()
         self.side = side
         torch.manual_seed(0)
         size = self.encoder(torch.zeros(1, 3, side, side)).shape[2]
-        soft = Soft(vocabulary_size=2633, feature_size=size, dropout=0.0).eval()
+        soft = Soft(vocabulary_size=words, feature_size=size, dropout=0.0).eval()
         with torch.no_grad():
             soft.L_o.bias[END] = -100
         self.decoder = PlainSoft(soft)
@@ -105,7 +108,7 @@ class Plain:
 def one_photograph(captioner: Captioner, jpeg: bytes) -> Iterator[Work]:
     """Compare one photograph in a warm process, and say where ours spends its time."""
     side = captioner.network.encoder.preprocessing.size
-    plains = {"photo_warm": Plain(THEIRS, side), "photo_warm_same": Plain(OURS, side)}
+    plains = {"photo_warm": Plain(*TUTORIAL), "photo_warm_same": Plain(OURS, side, None, WORDS)}
     for precision in precisions():
         if precision == "int8":
             continue
@@ -154,7 +157,7 @@ def features(captioner: Captioner) -> Iterator[Work]:
 
 def folder(captioner: Captioner, jpegs: list[bytes]) -> Iterator[Work]:
     """Compare a folder of photographs, ours in batches, the tutorials' one by one."""
-    plain = Plain(THEIRS, captioner.network.encoder.preprocessing.size)
+    plain = Plain(*TUTORIAL)
     for precision in precisions():
         if precision == "int8":
             continue

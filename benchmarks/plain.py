@@ -153,16 +153,17 @@ def _torch_order(gates: Tensor) -> Tensor:
 
 
 class PlainEncoder(nn.Module):
-    """A timm backbone, as it comes."""
+    """A timm backbone, as it comes; its grid may be pooled to `grid` x `grid`, or enlarged."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, grid: int | None = None) -> None:
         super().__init__()
         self.backbone = timm.create_model(name, num_classes=0)
+        self.pool = nn.Identity() if grid is None else nn.AdaptiveAvgPool2d(grid)
 
     @torch.no_grad()
     def forward(self, pixels: Tensor) -> Tensor:
         """From pictures (N, 3, S, S) to features (N, R, D)."""
-        features: Tensor = self.backbone.forward_features(pixels)
+        features: Tensor = self.pool(self.backbone.forward_features(pixels))
         return features.flatten(2).transpose(1, 2)
 
 

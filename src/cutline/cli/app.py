@@ -10,6 +10,7 @@ import typer
 from cutline.cli import calibrate, caption, data, demo, evaluate, explain, lists, score, train
 from cutline.cli.console import complain
 from cutline.errors import CutlineError, MissingDependencyError
+from cutline.memory import keep_freed_memory
 
 __all__ = ["app", "main"]
 
@@ -49,6 +50,7 @@ def _top(
 
 def main() -> None:
     """Run the command line; a known error is one sentence, and the exit code is 2."""
+    keep_freed_memory()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:

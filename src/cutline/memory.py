@@ -1,0 +1,28 @@
+"""Memory that was freed is kept by the process, where the C library would hand it back.
+
+A batch's activations are tens of megabytes. glibc asks the system for each of them, gives it back,
+and asks again for the next layer's, and the system clears every page anew: a third of the time of
+encoding a batch of photographs. Kept memory is used again as it is.
+"""
+
+import ctypes
+import platform
+
+__all__ = ["keep_freed_memory"]
+
+# of <malloc.h>
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+_NEVER = -1
+_AT_A_TIME = 64 << 20  # bytes that are asked of the system
+
+
+def keep_freed_memory() -> bool:
+    """Keep it from now on, in the whole process; return False where the C library is not glibc.
+
+    The command line does this. A program that captions many pictures with `cutline.load` may.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _NEVER), (_TOP_PAD, _AT_A_TIME))
+    return all(mallopt(name, value) == 1 for name, value in settings)

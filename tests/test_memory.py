@@ -1,0 +1,43 @@
+"""Freed memory is kept: the next large block costs no new pages."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import resource, sys
+from cutline.memory import keep_freed_memory
+
+if "keep" in sys.argv:
+    assert keep_freed_memory()
+for _ in range(3):
+    del_me = bytearray(64 << 20)
+    del del_me
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    block = bytearray(64 << 20)
+    del block
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def faults(*words: str) -> int:
+    """Pages asked of the system for ten blocks, one after the other."""
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, *words], capture_output=True, text=True, check=True
+    )
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
+def test_a_block_is_used_again_without_new_pages():
+    assert faults("keep") < faults() / 10
+
+
+def test_other_c_libraries_are_left_alone(monkeypatch):
+    from cutline import memory
+
+    monkeypatch.setattr(memory.platform, "libc_ver", lambda: ("", ""))
+    assert not memory.keep_freed_memory()
