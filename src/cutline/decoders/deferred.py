@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from cutline.decoders.contract import Decoder
-from cutline.decoders.products import Product, lay_out
 from cutline.decoders.stand_in import standing_in
+from cutline.functional.products import Product, lay_out
 
 __all__ = ["deferred_gradients"]
 

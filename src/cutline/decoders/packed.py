@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from cutline.decoders.contract import Decoder
 from cutline.decoders.head import Headed
-from cutline.decoders.products import Product, has, lay_out, lay_out_int8
 from cutline.decoders.ready_soft import ReadySoft
 from cutline.decoders.soft import Soft
 from cutline.decoders.stand_in import stand_in
 from cutline.errors import UsageError
+from cutline.functional.products import Product, has, lay_out, lay_out_int8
 
 __all__ = ["Precision", "check_precision", "pack", "precisions"]
 

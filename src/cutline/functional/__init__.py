@@ -8,6 +8,7 @@ recurrent    RNN and LSTM, a step and a whole sequence; the RNN's gradient writt
 additive     the scores of additive attention, fast
 attention    where a caption looks: dot products, a small network, a sentinel
 objectives   what training makes small
+products     with a weight that was laid out for them; not part of the interface
 
 Shapes: `B` images, `N` captions (`N = B * K` where several captions share an image), `T` time
 steps, `E` word embedding, `H` hidden state, `R` image regions (a grid of `h x w`), `D` feature
