@@ -3,7 +3,7 @@
     [a; q; f] = h_{t-1} [W_h, W_q, f_beta]      the LSTM's share, the query, the gate's
     z_t = sigmoid(f) * sum_i alpha_ti a_i
     h_t, c_t = gates(table[y_{t-1}] + a + z_t W_z)      table = E W_y + b, made once
-    output = E y_{t-1} + [h_t; z_t] [L_h; L_z]
+    output = E y_{t-1} + [h_t; z_t] [L_h; L_z]          E y_{t-1} lies beside the table's row
 
 The equations are those of `soft`; what is shown here is the order of the sums only.
 
@@ -47,8 +47,9 @@ class ReadySoft(Decoder):
         self.by_z = make(soft.Wx[words:].t(), None)
         self.by_hz = make(torch.cat([soft.L_h.weight, soft.L_z.weight], 1), soft.L_h.bias)
         self.by_output = make_last(soft.L_o.weight, soft.L_o.bias)
-        self.words = soft.embed.weight
-        self.table = soft.embed.weight @ soft.Wx[:words] + soft.b
+        shares = soft.embed.weight @ soft.Wx[:words] + soft.b
+        self.table = torch.cat([shares, soft.embed.weight], 1)
+        self.shares = [4 * hidden, words]
 
     def prepare(self, features: Features) -> Memory:
         """See `Soft`."""
@@ -63,8 +64,9 @@ class ReadySoft(Decoder):
         a, query, gate = torch.split(self.by_h(state.h), self.parts, 1)
         alpha = F.softmax(additive_scores(query, memory.keys, self.soft.v), dim=2)
         z = gate.sigmoid() * (alpha @ memory.grid).flatten(0, 1)
-        h, c = lstm_gates(self.table[words] + a + self.by_z(z), state.c)
-        output = self.words[words] + self.by_hz(torch.cat([h, z], 1))
+        share, word = torch.split(F.embedding(words, self.table), self.shares, 1)
+        h, c = lstm_gates(share + a + self.by_z(z), state.c)
+        output = word + self.by_hz(torch.cat([h, z], 1))
         return Step(output, state._replace(h=h, c=c), alpha.flatten(0, 1))
 
     def project(self, output: Tensor) -> Tensor:
