@@ -197,10 +197,10 @@ def test_a_list_comes_from_standard_input(model, photo):
     assert json.loads(done.stdout)["image"] == str(photo)
 
 
-def test_no_model_named_is_told_how_to_name_one(photo):
-    done = cutline("caption", photo)
+def test_a_model_that_is_not_there_is_answered_with_how_to_get_one(photo):
+    done = cutline("caption", photo, "--model", "nowhere")
     assert done.returncode == 2
-    assert "--model" in done.stderr
+    assert "`cutline models` lists those at hand" in done.stderr
 
 
 @pytest.mark.parametrize(

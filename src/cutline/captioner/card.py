@@ -35,12 +35,30 @@ def card(name: str, config: Mapping[str, Any]) -> str:
         "## What to keep in mind",
         "",
         "It says what its training captions would say of such a picture, and it can be wrong with",
-        "every appearance of certainty. `confidence` is the mean probability of the words, not a",
-        "calibrated chance of being right. It knows no people, names or text, and it shares the",
+        "every appearance of certainty. It knows no people, names or text, and it shares the",
         "habits and biases of those who wrote the training captions.",
+        "",
+        *_confidence(config.get("sureness")),
         "",
     ]
     return "\n".join(lines)
+
+
+def _confidence(sureness: Mapping[str, Any] | None) -> list[str]:
+    if sureness is None:
+        return [
+            "`confidence` is the mean probability of the words, not a calibrated chance of being",
+            "right.",
+        ]
+    return [
+        "`confidence` is the probability that a caption is right. Right is a",
+        f"{sureness['right']}.",
+        f"Of {sureness['images']:,} captions {sureness['share_right']:.0%} were; the expected "
+        "calibration error, on images that",
+        f"confidence was not learned from, is {sureness['calibration_error']:.3f}. `unsure` is "
+        "said of pictures unlike the photographs",
+        "of training, and where the confidence is very low.",
+    ]
 
 
 def _table(facts: Mapping[str, Any]) -> list[str]:
@@ -50,5 +68,7 @@ def _table(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _cell(value: Any) -> str:
-    text = f"{value:.4f}" if isinstance(value, float) else str(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_cell(part)}" for key, part in value.items() if part is not None)
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
     return text.replace("|", "\\|").replace("\n", " ")

@@ -26,7 +26,7 @@ from cutline.errors import ModelError
 from cutline.preprocessing import Preprocessing
 from cutline.vocabulary import Vocabulary
 
-__all__ = ["FORMAT", "Model", "ModelConfig", "read_folder", "write_folder"]
+__all__ = ["FORMAT", "Model", "ModelConfig", "read_config", "read_folder", "write_folder"]
 
 FORMAT: Literal[1] = 1
 SURENESS = "sureness."  # before the names of its tensors
@@ -98,7 +98,7 @@ def read_folder(folder: Path) -> Model:
             f"{folder} is not a model: {', '.join(missing)} is missing; "
             f"a model folder has {', '.join(FILES)}."
         )
-    config = _read_config(folder / "config.json")
+    config = read_config(folder)
     vocabulary = Vocabulary.load(folder / "tokenizer.json")
     if len(vocabulary) != config.vocabulary_size:
         raise ModelError(
@@ -137,7 +137,9 @@ def read_folder(folder: Path) -> Model:
     return Model(config, network.eval().requires_grad_(False), vocabulary, sureness)
 
 
-def _read_config(path: Path) -> ModelConfig:
+def read_config(folder: Path) -> ModelConfig:
+    """Read a model's `config.json`; one of another version or kind is a `ModelError`."""
+    path = folder / "config.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:

@@ -24,6 +24,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from cutline import __version__
 from cutline.captioner import Captioner, ModelConfig, Network, load
+from cutline.captioner.folder import read_config
 from cutline.config import Recipe
 from cutline.data.augment import Augment
 from cutline.data.batches import EpochShuffle, batches
@@ -196,6 +197,8 @@ def _saver(
 ) -> Callable[[Path, dict[str, Any]], None]:
     """Return what saves the network as it is now into a model folder."""
     data = f"{splits.dataset.describe()}; trained on {len(splits.train):,} images"
+    start = recipe.training.start_from
+    before = {} if start is None else {"began as": read_config(Path(start)).provenance}
 
     def save(folder: Path, facts: dict[str, Any]) -> None:
         encoder = recipe.encoder
@@ -212,9 +215,10 @@ def _saver(
                 "date": datetime.now(UTC).date().isoformat(),
                 "epochs": facts["epochs"],
                 "seed": recipe.seed,
-                "training": recipe.training.model_dump(),
+                "training": {**recipe.training.model_dump(), "start_from": None},
                 "encoder weights": weights,
                 "word vectors": Path(recipe.words.vectors or "none").name,
+                **before,
                 "minutes": round((time.perf_counter() - started) / 60, 1),
                 "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
                 f"torch {torch.__version__}",
