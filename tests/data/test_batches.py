@@ -133,7 +133,7 @@ def test_an_image_without_captions_has_lengths_of_zero():
 
 def test_batches_follow_the_sampler_and_the_last_may_be_short():
     sampler = EpochShuffle(4, seed=3)
-    order = list(sampler)
+    order = [turn.row for turn in sampler]
     made = list(batches(captioned(), batch_size=3, sampler=sampler))
     assert [len(batch.ids) for batch in made] == [3, 1]
     names = [list(CAPTIONS)[row] for row in order]
@@ -153,7 +153,9 @@ def test_an_epochs_order_is_a_function_of_seed_and_epoch():
         sampler = EpochShuffle(50, seed=seed)
         sampler.set_epoch(epoch)
         assert len(sampler) == 50
-        return list(sampler)
+        turns = list(sampler)
+        assert {turn.epoch for turn in turns} == {epoch}
+        return [turn.row for turn in turns]
 
     assert order(1, 0) == order(1, 0)
     assert order(1, 5) == order(1, 5)

@@ -70,6 +70,7 @@ def write_folder(
         familiar = {f"{SURENESS}{k}": v for k, v in sureness.familiar.tensors().items()}
         tensors |= squeeze(familiar, "float32" if config.storage == "float32" else "float16")
     save_file(tensors, draft / "model.safetensors")
+    (draft / "model.safetensors").chmod((draft / "config.json").stat().st_mode)  # it says 0600
     vocabulary.save(draft / "tokenizer.json")
     (draft / "README.md").write_text(card(folder.name, config.model_dump()), encoding="utf-8")
     if folder.exists():

@@ -1,8 +1,8 @@
 """How weights lie in `model.safetensors`: as they are, in half precision, or as bytes.
 
-As bytes, a matrix or a convolution has a scale for each row (each output), the largest of the row
-over 127, kept under the tensor's name with `.scale` behind it. Vectors are small, and stay as they
-are.
+As bytes, a matrix has a scale for each row (each output), the largest of the row over 127, kept
+under the tensor's name with `.scale` behind it; convolutions, where bytes cost captions, are kept
+in half precision. Vectors are small, and stay as they are.
 """
 
 from collections.abc import Mapping
@@ -24,11 +24,9 @@ def squeeze(tensors: Mapping[str, Tensor], storage: Storage) -> dict[str, Tensor
     for name, tensor in tensors.items():
         if storage == "float32" or tensor.ndim < 2:
             squeezed[name] = tensor.contiguous()
-        elif storage == "int8":
-            rows = tensor.flatten(1)
-            scale = rows.abs().amax(1).clamp(min=1e-12) / 127
-            whole = (rows / scale.unsqueeze(1)).round()
-            squeezed[name] = whole.to(torch.int8).view(tensor.shape).contiguous()
+        elif storage == "int8" and tensor.ndim == 2:
+            scale = tensor.abs().amax(1).clamp(min=1e-12) / 127
+            squeezed[name] = (tensor / scale.unsqueeze(1)).round().to(torch.int8).contiguous()
             squeezed[name + SCALE] = scale.contiguous()
         else:
             squeezed[name] = tensor.to(torch.float16).contiguous()
@@ -43,8 +41,7 @@ def restore(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if name.endswith(SCALE) and name.removesuffix(SCALE) in tensors:
             continue
         if scale is not None:
-            rows = tensor.flatten(1).float() * scale.unsqueeze(1)
-            restored[name] = rows.view(tensor.shape)
+            restored[name] = tensor.float() * scale.unsqueeze(1)
         else:
             restored[name] = tensor.float() if tensor.is_floating_point() else tensor
     return restored

@@ -27,9 +27,6 @@ def calibrate(
     storage: Annotated[
         Storage, typer.Option(help="Of the weights on disk: a half or a quarter of their size.")
     ] = Storage.FLOAT32,
-    notes: Annotated[
-        Path | None, typer.Option(help="A Markdown file to put at the end of the model card.")
-    ] = None,
 ) -> None:
     """Teach a trained model how sure to be, and write it to a new folder.
 
@@ -38,8 +35,6 @@ def calibrate(
     """
     if out.exists():
         raise UsageError(f"{out} exists and is not overwritten; give another folder.")
-    if notes is not None and not notes.is_file():
-        raise UsageError(f"There is no file {notes} to put into the model card.")
     from cutline.captioner import load
     from cutline.data.readers import open_dataset
     from cutline.evaluation import calibrate as run
@@ -51,9 +46,6 @@ def calibrate(
     with bar("pictures", len(train) + 2 * len(val)) as progress:
         found = run(captioner, train, val, progress=progress)
     found.captioner.save(out)
-    if notes is not None:
-        with (out / "README.md").open("a", encoding="utf-8") as card:
-            card.write("\n" + notes.read_text(encoding="utf-8"))
     learned = found.captioner.config.sureness
     assert learned is not None
     size = sum(path.stat().st_size for path in out.iterdir()) / 1e6

@@ -64,7 +64,8 @@ class TorchArrays:
     def numpy(self, array: Tensor) -> Floats:
         """See `Arrays.numpy`."""
         # NumPy has no bfloat16, which mixed precision may have made
-        small: Floats = (array.float() if array.is_floating_point() else array).numpy(force=True)
+        known = array.float() if array.dtype == torch.bfloat16 else array
+        small: Floats = known.numpy(force=True)
         return small
 
     def _masked(self, scores: Tensor, banned: Ints) -> Tensor:
