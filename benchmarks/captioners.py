@@ -12,8 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.records import merge, read_records, write_records
 from benchmarks.runs import Contest, Kept, Plan, arguments, decoders, finish_all, plans
-from benchmarks.side_by_side import RESULTS, Run, merge, read_runs, write_page, write_runs
+from benchmarks.side_by_side import RESULTS, Run, write_page
 from cutline.captioner import Captioner
 from cutline.config import read_recipe
 from cutline.data.readers import open_dataset
@@ -56,12 +57,12 @@ def main(words: Sequence[str] | None = None) -> int:
     if not runs:
         return 1
     if given.changes or given.images:
-        write_runs(given.out / RESULTS.name, runs)
+        write_records(given.out / RESULTS.name, runs)
         print(f"{given.out / RESULTS.name} is written; the page is of unchanged recipes only")
     else:
         current = {name: Plan(SCENES, name, 0, Path()).digest for name in decoders()}
-        kept = merge(read_runs(RESULTS), runs, current)
-        write_runs(RESULTS, kept)
+        kept = merge(read_records(Run, RESULTS), runs, current)
+        write_records(RESULTS, kept)
         write_page(kept)
     return 0 if len(runs) == len(asked) else 1
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.records import write_between
 from benchmarks.work import Row
-from cutline.cli.console import atomic_text
 
 __all__ = ["plot", "print_row", "print_table", "write_page"]
 
@@ -43,9 +43,6 @@ def write_page(
     rows: list[Row], machine: Mapping[str, object], date: str, page: Path = PAGE
 ) -> None:
     """Put the table into docs/performance.md, between its two marks."""
-    text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
     about = ", ".join(f"{name} {value}" for name, value in machine.items())
     lines = [
         "| work | | plain | ours | ratio | of the floor |",
@@ -60,7 +57,7 @@ def write_page(
     ]
     notes = {row.work: row.note for row in rows if row.note}
     lines += ["", *(f"- `{work}`: {note}" for work, note in notes.items())]
-    atomic_text(page, "\n".join([before + BEGIN, "", *lines, "", END]) + after, force=True)
+    write_between(page, BEGIN, END, "\n".join(lines))
 
 
 def _cell(value: float | None, form: str = "{:g}") -> str:

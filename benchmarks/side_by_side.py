@@ -1,16 +1,14 @@
-"""What came of the captioners' runs: the file that keeps it, and the table that shows it."""
+"""What came of the captioners' runs on scenes, and the table that shows it."""
 
-import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
+from benchmarks.records import Record, write_between
 from benchmarks.runs import decoders
-from cutline.cli.console import atomic_text
 
-__all__ = ["PAGE", "RESULTS", "Run", "merge", "read_runs", "table", "write_page"]
+__all__ = ["PAGE", "RESULTS", "Run", "table", "write_page"]
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "captioners.json"
@@ -19,30 +17,12 @@ BEGIN = "<!-- scores: written by benchmarks/captioners.py; do not edit -->"
 END = "<!-- /scores -->"
 
 
-@dataclass(frozen=True)
-class Run:
-    """One captioner, one seed.
+@dataclass(frozen=True, kw_only=True)
+class Run(Record):
+    """A run on scenes: all figures of the recipe's own search."""
 
-    `seconds` of training are unknown where a run was killed and resumed; `jobs` ran beside each
-    other; `digest` tells the recipe.
-    """
-
-    decoder: str
-    seed: int
     scores: dict[str, float]
     signature: str
-    images: int
-    parameters: int
-    best_epoch: int
-    seconds: float | None
-    jobs: int
-    machine: str
-    digest: str
-
-    @classmethod
-    def of(cls, kept: Mapping[str, Any]) -> "Run":
-        """Read one back; what is kept beside is left out."""
-        return cls(**{field.name: kept[field.name] for field in fields(cls)})
 
     def __str__(self) -> str:
         pointing = self.scores.get("pointing")
@@ -52,35 +32,9 @@ class Run:
             f"CIDEr {self.scores['CIDEr']:.3f}",
             f"BLEU-4 {self.scores['BLEU-4']:.3f}",
             f"best epoch {self.best_epoch}",
-            "resumed" if self.seconds is None else f"{self.seconds:.0f} s",
+            self.took,
         ]
         return ", ".join(parts)
-
-
-# --- the file
-
-
-def read_runs(path: Path) -> list[Run]:
-    """Read the runs of a file; of one that does not exist, none."""
-    if not path.is_file():
-        return []
-    return [Run.of(run) for run in json.loads(path.read_text(encoding="utf-8"))["runs"]]
-
-
-def write_runs(path: Path, runs: Iterable[Run]) -> None:
-    """Write runs in the order of the table."""
-    rows = [asdict(run) for run in _sorted(runs)]
-    atomic_text(path, json.dumps({"runs": rows}, indent=1) + "\n", force=True)
-
-
-def merge(old: Iterable[Run], new: Iterable[Run], digests: Mapping[str, str]) -> list[Run]:
-    """Put new runs in the place of old ones; leave out those of recipes that have changed."""
-    runs = {(run.decoder, run.seed): run for run in [*old, *new]}
-    return _sorted(run for run in runs.values() if digests.get(run.decoder) == run.digest)
-
-
-def _sorted(runs: Iterable[Run]) -> list[Run]:
-    return sorted(runs, key=lambda run: (decoders().index(run.decoder), run.seed))
 
 
 # --- the table
@@ -142,7 +96,4 @@ def _about(runs: list[Run]) -> str:
 
 def write_page(runs: list[Run], page: Path = PAGE) -> None:
     """Put the table into the page, between its two marks."""
-    text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    atomic_text(page, f"{before}{BEGIN}\n\n{table(runs)}\n\n{END}{after}", force=True)
+    write_between(page, BEGIN, END, table(runs))

@@ -102,5 +102,7 @@ def test_the_table_is_what_the_runs_gave(tool, tmp_path):
     side_by_side = tool("benchmarks.side_by_side")
     page = tmp_path / "captioners.md"
     page.write_text(PAGE, encoding="utf-8")
-    side_by_side.write_page(side_by_side.read_runs(side_by_side.RESULTS), page)
+    records = tool("benchmarks.records")
+    runs = records.read_records(side_by_side.Run, side_by_side.RESULTS)
+    side_by_side.write_page(runs, page)
     assert page.read_text(encoding="utf-8") == PAGE

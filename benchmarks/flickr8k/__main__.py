@@ -15,7 +15,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.flickr8k.table import RESULTS, Row, read_rows, write_page, write_rows
+from benchmarks.flickr8k.table import RESULTS, Row, write_page
+from benchmarks.records import merge, read_records, write_records
 from benchmarks.runs import Contest, Kept, Plan, arguments, decoders, finish_all, plans
 from cutline.captioner import Captioner
 from cutline.cli.console import atomic_text
@@ -75,7 +76,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--table", action="store_true", help="write the page; train nothing")
     given = parser.parse_intermixed_args(words)
     if given.table:
-        write_page(read_rows(RESULTS))
+        write_page(read_records(Row, RESULTS))
         return 0
     try:
         asked = plans(FLICKR8K, given, places=_places(given))
@@ -85,12 +86,13 @@ def main(words: Sequence[str] | None = None) -> int:
         return 2
     rows = [Row.of(kept) for kept in finish_all(asked)]
     if rows and (given.changes or given.images):
-        write_rows(given.out / RESULTS.name, rows)
+        write_records(given.out / RESULTS.name, rows)
         print(f"{given.out / RESULTS.name} is written; the page is of unchanged recipes only")
     elif rows:
         current = {name: Plan(FLICKR8K, name, 0, Path()).digest for name in decoders()}
-        write_rows(RESULTS, [*read_rows(RESULTS), *rows], current)
-        write_page(read_rows(RESULTS))
+        kept = merge(read_records(Row, RESULTS), rows, current)
+        write_records(RESULTS, kept)
+        write_page(kept)
     return 0 if len(rows) == len(asked) else 1
 
 

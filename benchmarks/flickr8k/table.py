@@ -1,16 +1,13 @@
-"""What came of the runs on Flickr8k: the file that keeps it, the table, the plot."""
+"""What came of the runs on Flickr8k, the table and the plot that show it."""
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
+from benchmarks.records import Record, write_between
 from benchmarks.runs import decoders
-from cutline.cli.console import atomic_text
 
-__all__ = ["RESULTS", "Row", "read_rows", "table", "write_page", "write_rows"]
+__all__ = ["RESULTS", "Row", "table", "write_page"]
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "flickr8k.json"
@@ -22,70 +19,30 @@ SHOWN = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr")
 SEARCHES = {"beam": "beam search", "greedy": "greedy"}
 
 
-@dataclass(frozen=True)
-class Row:
-    """One captioner, one seed.
+@dataclass(frozen=True, kw_only=True)
+class Row(Record):
+    """A run on Flickr8k.
 
     `scores`, `intervals` (95%, bootstrap), `signatures` and `speed` (images/s of the search alone)
-    are by search, greedy or beam; `seconds` of training are unknown where a run was resumed.
+    are by search, greedy or beam.
     """
 
-    decoder: str
-    seed: int
     scores: dict[str, dict[str, float]]
     intervals: dict[str, dict[str, list[float]]]
     signatures: dict[str, str]
     speed: dict[str, float]
-    images: int
-    parameters: int
-    best_epoch: int
-    seconds: float | None
-    jobs: int
-    machine: str
-    digest: str
-
-    @classmethod
-    def of(cls, kept: Mapping[str, Any]) -> "Row":
-        """Read one back; what is kept beside is left out."""
-        return cls(**{field.name: kept[field.name] for field in fields(cls)})
 
     def __str__(self) -> str:
         beam, greedy = self.scores["beam"], self.scores["greedy"]
-        took = "resumed" if self.seconds is None else f"{self.seconds:.0f} s"
         return (
             f"CIDEr {beam['CIDEr']:.3f} (greedy {greedy['CIDEr']:.3f}), "
-            f"BLEU-4 {beam['BLEU-4']:.3f}, best epoch {self.best_epoch}, {took}"
+            f"BLEU-4 {beam['BLEU-4']:.3f}, best epoch {self.best_epoch}, {self.took}"
         )
-
-
-def read_rows(path: Path) -> list[Row]:
-    """Read the rows of a file; of one that does not exist, none."""
-    if not path.is_file():
-        return []
-    return [Row.of(row) for row in json.loads(path.read_text(encoding="utf-8"))["rows"]]
-
-
-def write_rows(path: Path, rows: Iterable[Row], digests: Mapping[str, str] | None = None) -> None:
-    """Write rows in the order of the table, later ones in the place of earlier ones.
-
-    With `digests` those of recipes that have changed are left out.
-    """
-    last = {(row.decoder, row.seed): row for row in rows}
-    kept = [row for row in last.values() if not digests or digests[row.decoder] == row.digest]
-    kept.sort(key=lambda row: (decoders().index(row.decoder), row.seed))
-    text = json.dumps({"rows": [asdict(row) for row in kept]}, indent=1)
-    atomic_text(path, text + "\n", force=True)
-
-
-# --- the page
 
 
 def write_page(rows: list[Row], page: Path = PAGE, plot: Path = PLOT) -> None:
     """Put the table into the page, between its two marks, and draw the plot."""
-    text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    atomic_text(page, f"{before}{BEGIN}\n\n{table(rows)}\n\n{END}{after}", force=True)
+    write_between(page, BEGIN, END, table(rows))
     if rows:
         draw(rows, plot)
 

@@ -24,6 +24,11 @@ def table(bench):
     return import_module("benchmarks.side_by_side")
 
 
+@pytest.fixture
+def records(bench):
+    return import_module("benchmarks.records")
+
+
 class Desk:
     """Stands for training and evaluation; remembers what was asked."""
 
@@ -111,11 +116,12 @@ def test_runs_of_another_recipe_are_not_mixed(bench, desk, tmp_path, capsys):
     assert "rnn-1.json is of another recipe; give another --out" in capsys.readouterr().out
 
 
-def test_figures_of_a_changed_recipe_stay_out_of_the_page(bench, desk, table, tmp_path):
-    before = table.PAGE.read_bytes(), table.read_runs(table.RESULTS)
+def test_figures_of_a_changed_recipe_stay_out_of_the_page(bench, desk, table, records, tmp_path):
+    before = table.PAGE.read_bytes(), table.RESULTS.read_bytes()
     run(bench, tmp_path, "--seeds", "1")
-    assert (table.PAGE.read_bytes(), table.read_runs(table.RESULTS)) == before
-    assert [run.decoder for run in table.read_runs(tmp_path / "captioners.json")] == ["rnn", "soft"]
+    assert (table.PAGE.read_bytes(), table.RESULTS.read_bytes()) == before
+    runs = records.read_records(table.Run, tmp_path / "captioners.json")
+    assert [run.decoder for run in runs] == ["rnn", "soft"]
 
 
 @pytest.mark.parametrize(
@@ -174,21 +180,21 @@ def test_the_table_has_means_and_the_smallest_and_largest(table):
     assert "Not measured yet" in table.table([])
 
 
-def test_new_runs_replace_old_ones_and_those_of_changed_recipes_go(table):
+def test_new_runs_replace_old_ones_and_those_of_changed_recipes_go(table, records):
     old = [one(table, "nic", 1, 0.1), one(table, "rnn", 1, 0.1, digest="old")]
     new = [one(table, "nic", 1, 0.9), one(table, "nic", 2, 0.8)]
-    merged = table.merge(old, new, {"nic": "new", "rnn": "new"})
+    merged = records.merge(old, new, {"nic": "new", "rnn": "new"})
     assert [(run.decoder, run.seed, run.scores["truth"]) for run in merged] == [
         ("nic", 1, 0.9),
         ("nic", 2, 0.8),
     ]
 
 
-def test_runs_come_back_from_their_file(table, tmp_path):
+def test_runs_come_back_from_their_file(table, records, tmp_path):
     runs = [one(table, "nic", 1, 0.1), one(table, "soft", 1, 0.1)]
-    table.write_runs(tmp_path / "x" / "runs.json", reversed(runs))
-    assert table.read_runs(tmp_path / "x" / "runs.json") == runs
-    assert table.read_runs(tmp_path / "none.json") == []
+    records.write_records(tmp_path / "x" / "runs.json", reversed(runs))
+    assert records.read_records(table.Run, tmp_path / "x" / "runs.json") == runs
+    assert records.read_records(table.Run, tmp_path / "none.json") == []
 
 
 def test_only_what_stands_between_the_marks_is_written(table, tmp_path):

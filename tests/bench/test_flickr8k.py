@@ -21,6 +21,11 @@ def table(bench):
     return import_module("benchmarks.flickr8k.table")
 
 
+@pytest.fixture
+def records(bench):
+    return import_module("benchmarks.records")
+
+
 def row(table, decoder: str, seed: int, cider: float, **changes):
     scores = {"CIDEr": cider, "BLEU-4": cider / 2}
     intervals = {name: [value - 0.03, value + 0.05] for name, value in scores.items()}
@@ -53,17 +58,18 @@ def test_the_table_has_means_spreads_and_intervals(table):
     assert "Not measured yet" in table.table([])
 
 
-def test_later_rows_replace_earlier_ones_and_those_of_changed_recipes_go(table, tmp_path):
+def test_later_rows_replace_earlier_ones_and_those_of_changed_recipes_go(table, records, tmp_path):
     path = tmp_path / "rows.json"
     old = [row(table, "soft", 1, 0.1), row(table, "rnn", 1, 0.1, digest="old")]
     new = [row(table, "soft", 1, 0.4), row(table, "nic", 2, 0.3)]
-    table.write_rows(path, [*old, *new], dict.fromkeys(("soft", "rnn", "nic"), "new"))
-    kept = table.read_rows(path)
+    digests = dict.fromkeys(("soft", "rnn", "nic"), "new")
+    records.write_records(path, records.merge(old, new, digests))
+    kept = records.read_records(table.Row, path)
     assert [(one.decoder, one.seed, one.scores["beam"]["CIDEr"]) for one in kept] == [
         ("nic", 2, 0.3),
         ("soft", 1, 0.4),
     ]
-    assert table.read_rows(tmp_path / "none.json") == []
+    assert records.read_records(table.Row, tmp_path / "none.json") == []
 
 
 def test_the_page_is_written_between_its_marks_and_the_plot_is_drawn(table, tmp_path):
@@ -77,10 +83,10 @@ def test_the_page_is_written_between_its_marks_and_the_plot_is_drawn(table, tmp_
     assert plot.stat().st_size > 5000
 
 
-def test_the_table_of_the_page_is_what_the_runs_gave(table, tmp_path):
+def test_the_table_of_the_page_is_what_the_runs_gave(table, records, tmp_path):
     page = tmp_path / "results.md"
     page.write_text(table.PAGE.read_text(encoding="utf-8"), encoding="utf-8")
-    table.write_page(table.read_rows(table.RESULTS), page, tmp_path / "plot.png")
+    table.write_page(records.read_records(table.Row, table.RESULTS), page, tmp_path / "plot.png")
     assert page.read_text(encoding="utf-8") == table.PAGE.read_text(encoding="utf-8")
 
 

@@ -11,7 +11,7 @@ from cutline.captioner import Network, build_network
 from cutline.config import Recipe, read_recipe
 from cutline.data.batches import Batch, CaptionedImages, Pictures, batches
 from cutline.data.readers import open_dataset
-from cutline.errors import UsageError
+from cutline.errors import ModelError, UsageError
 from cutline.functional import doubly_stochastic_penalty
 from cutline.metrics import Cider, ptb_tokenize
 from cutline.training import train
@@ -203,3 +203,6 @@ def test_a_second_stage_begins_with_a_model_and_its_words(tmp_path):
     other = recipe_of(tmp_path, f"training.start_from={model.folder}", "decoder.hidden=25")
     with pytest.raises(UsageError, match=r"has decoder.hidden=24, the recipe says 25"):
         train(other, tmp_path / "third", say=lambda _: None)
+    nowhere = recipe_of(tmp_path, f"training.start_from={tmp_path / 'none'}")
+    with pytest.raises(ModelError, match="There is no model folder"):
+        train(nowhere, tmp_path / "third", say=lambda _: None)

@@ -1,7 +1,7 @@
 """The facade: load a captioner, caption pictures, save it."""
 
 from cutline.captioner.caption import Caption
-from cutline.captioner.captioner import Captioner, Square, load
+from cutline.captioner.captioner import Captioner, Square, in_batches, load
 from cutline.captioner.folder import ModelConfig
 from cutline.captioner.generate import generate, sample_captions
 from cutline.captioner.network import Network, build_network
@@ -20,6 +20,7 @@ __all__ = [
     "SurenessConfig",
     "build_network",
     "generate",
+    "in_batches",
     "load",
     "mean_log_prob",
     "sample_captions",

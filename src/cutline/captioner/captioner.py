@@ -3,9 +3,10 @@
 Shapes: `S` side of the encoder's input.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, overload
+from typing import Any, BinaryIO, NamedTuple, TypeVar, overload
 
 import numpy as np
 import torch
@@ -21,13 +22,14 @@ from cutline.captioner.sureness import Sureness
 from cutline.captioner.timings import Timings
 from cutline.config import SearchConfig, change_search
 from cutline.data.cache import Bytes
-from cutline.decoders import Precision
+from cutline.decoders import Decoder, Precision
+from cutline.functional import Features
 from cutline.images import read_image
 from cutline.models import SHIPPED, find_model
 from cutline.preprocessing import Area
 from cutline.vocabulary import Vocabulary
 
-__all__ = ["Captioner", "Square", "load"]
+__all__ = ["Captioner", "Square", "in_batches", "load"]
 
 ImageLike = Path | str | bytes | BinaryIO | Image.Image
 
@@ -133,34 +135,44 @@ class Captioner:
         batch_size: int = 16,
     ) -> Iterable[list[Caption]]:
         """Caption squares as they come, `batch_size` at a time; the `n_best` of each."""
-        waiting: list[Square] = []
-        for square in squares:
-            waiting.append(square)
-            if len(waiting) == batch_size:
-                yield from self._batch(waiting, search, n_best)
-                waiting = []
-        if waiting:
-            yield from self._batch(waiting, search, n_best)
+        for batch in in_batches(squares, batch_size):
+            yield from self._batch(batch, search, n_best)
+
+    @torch.inference_mode()
+    def encode(self, squares: Sequence[Square]) -> Features:
+        """Return what the encoder sees in squares; see `Features`."""
+        return self._encode(squares)[0]
 
     @torch.inference_mode()
     def _batch(
         self, squares: list[Square], search: SearchConfig, n_best: int
     ) -> list[list[Caption]]:
+        features, decoder = self._encode(squares)
+        areas = [square.area for square in squares]
+        with self.timings.part("search"):
+            found = generate(decoder, features, self.vocabulary, search, n_best=n_best, areas=areas)
+        if self.sureness is None:
+            return found
+        novelty = self.sureness.familiar.novelty(features.pooled).tolist()
+        return [self.sureness.judge(*of) for of in zip(found, novelty, strict=True)]
+
+    def _encode(self, squares: Sequence[Square]) -> tuple[Features, Decoder]:
         pixels = torch.from_numpy(np.stack([square.pixels for square in squares]))
         device = next(self.network.parameters()).device
         with self.timings.part("make ready"):
             network = self.ready.get()
         with self.timings.part("encode"):
-            features = network.features(pixels.permute(0, 3, 1, 2).to(device))
-        areas = [square.area for square in squares]
-        with self.timings.part("search"):
-            found = generate(
-                network.decoder, features, self.vocabulary, search, n_best=n_best, areas=areas
-            )
-        if self.sureness is None:
-            return found
-        novelty = self.sureness.familiar.novelty(features.pooled).tolist()
-        return [self.sureness.judge(*of) for of in zip(found, novelty, strict=True)]
+            return network.features(pixels.permute(0, 3, 1, 2).to(device)), network.decoder
+
+
+T = TypeVar("T")
+
+
+def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield lists of `size` items, the last of what is left (`itertools.batched`, Python 3.12)."""
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch
 
 
 def load(path: Path | str = SHIPPED, *, precision: Precision = "float32") -> Captioner:

@@ -25,11 +25,13 @@ __all__ = ["ReadySoft"]
 
 Make = Callable[[Tensor, Tensor | None], Callable[[Tensor], Tensor]]
 
+GATHERED = ("embed", "W_h", "f_beta", "Wx", "Wh", "b", "L_h", "L_z", "L_o")
+
 
 class ReadySoft(Decoder):
-    """Takes the weights of a fused `Soft`; `make` lays a weight (O, I) and a bias out.
+    """Takes over a fused `Soft`, and out of it what it gathers.
 
-    `make_last` does so for the map to the vocabulary.
+    `make` lays a weight (O, I) and a bias out, `make_last` those of the map to the vocabulary.
     """
 
     attends = True
@@ -50,6 +52,8 @@ class ReadySoft(Decoder):
         shares = soft.embed.weight @ soft.Wx[:words] + soft.b
         self.table = torch.cat([shares, soft.embed.weight], 1)
         self.shares = [4 * hidden, words]
+        for gathered in GATHERED:
+            delattr(soft, gathered)
 
     def prepare(self, features: Features) -> Memory:
         """See `Soft`."""

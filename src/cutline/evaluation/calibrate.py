@@ -7,7 +7,7 @@ others of its image. So three captions of people's in four are right.
 Shapes: `N` images, `D` feature size.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cutline.captioner import Captioner, Familiar, Sureness, SurenessConfig, mean_log_prob
+from cutline.captioner import (
+    Captioner,
+    Familiar,
+    Square,
+    Sureness,
+    SurenessConfig,
+    in_batches,
+    mean_log_prob,
+)
 from cutline.data.examples import Example
 from cutline.errors import DataError, ImageError
 from cutline.evaluation.evaluate import evaluate
@@ -120,7 +128,6 @@ def people_quartile(references: Mapping[str, Sequence[str]]) -> float:
     return float(np.quantile(ciders, 0.25))
 
 
-@torch.inference_mode()
 def pooled_features(
     captioner: Captioner,
     examples: Sequence[Example],
@@ -129,12 +136,8 @@ def pooled_features(
     batch_size: int = 32,
 ) -> Tensor:
     """Return the pooled features (N, D) of the pictures that can be read."""
-    network = captioner.ready.get()
-    device = next(network.parameters()).device
-    found = []
-    for batch in _batches(_squares(captioner, examples, progress), batch_size):
-        pixels = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2).to(device)
-        found.append(network.features(pixels).pooled.cpu())
+    squares = in_batches(_squares(captioner, examples, progress), batch_size)
+    found = [captioner.encode(batch).pooled.cpu() for batch in squares]
     if not found:
         raise DataError("Not one of the pictures could be read.")
     return torch.cat(found)
@@ -191,23 +194,11 @@ def _logistic(x: Floats) -> Floats:
 
 def _squares(
     captioner: Captioner, examples: Sequence[Example], progress: Callable[[int], None]
-) -> Iterator[NDArray[np.uint8]]:
+) -> Iterator[Square]:
     for example in examples:
         try:
-            square = captioner.square(example.picture.open())
+            yield captioner.square(example.picture.open())
         except ImageError:  # `cutline data check` names it
             continue
         finally:
             progress(1)
-        yield square.pixels
-
-
-def _batches(squares: Iterable[NDArray[np.uint8]], size: int) -> Iterator[list[NDArray[np.uint8]]]:
-    batch: list[NDArray[np.uint8]] = []
-    for square in squares:
-        batch.append(square)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

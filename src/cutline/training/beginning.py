@@ -8,6 +8,7 @@ from cutline.captioner import Network, build_network
 from cutline.captioner.folder import read_folder
 from cutline.config import DecoderConfig, EncoderConfig, Recipe
 from cutline.errors import UsageError
+from cutline.models import find_model
 from cutline.vocabulary import Vocabulary
 
 __all__ = ["begin"]
@@ -33,7 +34,7 @@ def begin(recipe: Recipe, captions: Iterable[str]) -> tuple[Network, Vocabulary]
         vocabulary = Vocabulary.build(captions, min_frequency=recipe.data.min_frequency)
         network = build_network(recipe.encoder, recipe.decoder, vocabulary_size=len(vocabulary))
         return network, vocabulary
-    folder = Path(recipe.training.start_from)
+    folder = find_model(recipe.training.start_from)
     config, model, vocabulary, _ = read_folder(folder)
     for part, theirs, ours in (
         ("encoder", config.encoder, recipe.encoder),

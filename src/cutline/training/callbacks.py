@@ -95,8 +95,10 @@ class Averaged(EMAWeightAveraging):
     def shown(self, module: L.LightningModule) -> Iterator[None]:
         """Let the module have the averaged weights for a while."""
         self._swap_models(module)
-        yield
-        self._swap_models(module)
+        try:
+            yield
+        finally:
+            self._swap_models(module)
 
 
 class KeepModels(Callback):

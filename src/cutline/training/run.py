@@ -30,6 +30,7 @@ from cutline.data.augment import Augment
 from cutline.data.batches import EpochShuffle, batches
 from cutline.encoders import keep_norms
 from cutline.errors import UsageError
+from cutline.models import find_model
 from cutline.training.beginning import begin
 from cutline.training.callbacks import Averaged, KeepModels, Speed, StopEarly
 from cutline.training.checkpoints import SafeCheckpointIO
@@ -198,7 +199,7 @@ def _saver(
     """Return what saves the network as it is now into a model folder."""
     data = f"{splits.dataset.describe()}; trained on {len(splits.train):,} images"
     start = recipe.training.start_from
-    before = {} if start is None else {"began as": read_config(Path(start)).provenance}
+    before = {} if start is None else {"began as": read_config(find_model(start)).provenance}
 
     def save(folder: Path, facts: dict[str, Any]) -> None:
         encoder = recipe.encoder
