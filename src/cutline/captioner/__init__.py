@@ -1,5 +1,6 @@
 """The facade: load a captioner, caption pictures, save it."""
 
+from cutline.captioner.average import average
 from cutline.captioner.caption import Caption
 from cutline.captioner.captioner import Captioner, Square, in_batches, load
 from cutline.captioner.folder import ModelConfig
@@ -18,6 +19,7 @@ __all__ = [
     "Storage",
     "Sureness",
     "SurenessConfig",
+    "average",
     "build_network",
     "generate",
     "in_batches",

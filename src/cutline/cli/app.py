@@ -7,7 +7,18 @@ import sys
 
 import typer
 
-from cutline.cli import calibrate, caption, data, demo, evaluate, explain, lists, score, train
+from cutline.cli import (
+    average,
+    calibrate,
+    caption,
+    data,
+    demo,
+    evaluate,
+    explain,
+    lists,
+    score,
+    train,
+)
 from cutline.cli.console import complain
 from cutline.errors import CutlineError, MissingDependencyError
 from cutline.memory import keep_freed_memory
@@ -26,6 +37,7 @@ app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("score")(score.score)
+app.command("average")(average.average)
 app.command("calibrate")(calibrate.calibrate)
 app.command("caption")(caption.caption)
 app.command("explain")(explain.explain)
