@@ -1,8 +1,10 @@
-"""Freed memory is kept: the next large block costs no new pages."""
+"""Freed memory is kept: the next large block costs no new pages. Garbage waits, and is found."""
 
+import gc
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -44,3 +46,17 @@ def test_other_c_libraries_are_left_alone(monkeypatch):
 
     monkeypatch.setattr(memory.os, "confstr", unknown)
     assert not memory.keep_freed_memory()
+
+
+def test_garbage_is_looked_for_again_whatever_happens_within():
+    from cutline.memory import no_garbage
+
+    with suppress(ImportError), no_garbage():
+        assert not gc.isenabled()
+        raise ImportError
+    assert gc.isenabled()
+    gc.disable()
+    with no_garbage():
+        pass
+    assert not gc.isenabled()
+    gc.enable()

@@ -11,6 +11,7 @@ import typer
 from cutline.cli.captions_out import Format, Row, Sidecars, open_output, sidecar_kinds
 from cutline.cli.console import bar, complain, say
 from cutline.cli.lists import Precision, chosen_model
+from cutline.memory import no_garbage
 
 __all__ = ["caption"]
 
@@ -97,8 +98,9 @@ class Plan(NamedTuple):
 def _rows(paths: list[Path], plan: Plan, failures: list[str]) -> Iterator[Row]:
     """Caption pictures as they are read; what cannot be read is named and added to `failures`."""
     started = time.perf_counter()
-    from cutline.captioner import Square, load
-    from cutline.errors import ImageError
+    with no_garbage():
+        from cutline.captioner import Square, load
+        from cutline.errors import ImageError
 
     imported = time.perf_counter()
     captioner = load(plan.folder, precision=plan.precision.value)
