@@ -21,7 +21,7 @@ from cutline.cli import (
 )
 from cutline.cli.console import complain
 from cutline.errors import CutlineError, MissingDependencyError
-from cutline.memory import keep_freed_memory
+from cutline.process import give_way, keep_freed_memory
 
 __all__ = ["app", "main"]
 
@@ -63,6 +63,7 @@ def _top(
 def main() -> None:
     """Run the command line; a known error is one sentence, and the exit code is 2."""
     keep_freed_memory()
+    give_way()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:

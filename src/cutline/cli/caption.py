@@ -11,7 +11,7 @@ import typer
 from cutline.cli.captions_out import Format, Row, Sidecars, open_output, sidecar_kinds
 from cutline.cli.console import bar, complain, say
 from cutline.cli.lists import Precision, chosen_model
-from cutline.memory import no_garbage
+from cutline.process import no_garbage
 
 __all__ = ["caption"]
 

@@ -10,7 +10,7 @@ import pytest
 
 CODE = """
 import resource, sys
-from cutline.memory import keep_freed_memory
+from cutline.process import keep_freed_memory
 
 if "keep" in sys.argv:
     assert keep_freed_memory()
@@ -39,7 +39,6 @@ def test_a_block_is_used_again_without_new_pages():
 
 
 def test_other_c_libraries_are_left_alone(monkeypatch):
-    from cutline import memory
 
     def unknown(name: str) -> str:
         raise ValueError(name)
@@ -49,7 +48,7 @@ def test_other_c_libraries_are_left_alone(monkeypatch):
 
 
 def test_garbage_is_looked_for_again_whatever_happens_within():
-    from cutline.memory import no_garbage
+    from cutline.process import no_garbage
 
     with suppress(ImportError), no_garbage():
         assert not gc.isenabled()
