@@ -1,6 +1,7 @@
-"""Freed memory is kept: the next large block costs no new pages. Garbage waits, and is found."""
+"""Freed memory is kept, garbage waits and is found, and what the user said of threads stays."""
 
 import gc
+import os
 import platform
 import subprocess
 import sys
@@ -40,11 +41,13 @@ def test_a_block_is_used_again_without_new_pages():
 
 def test_other_c_libraries_are_left_alone(monkeypatch):
 
+    from cutline import process
+
     def unknown(name: str) -> str:
         raise ValueError(name)
 
-    monkeypatch.setattr(memory.os, "confstr", unknown)
-    assert not memory.keep_freed_memory()
+    monkeypatch.setattr(process.os, "confstr", unknown)
+    assert not process.keep_freed_memory()
 
 
 def test_garbage_is_looked_for_again_whatever_happens_within():
@@ -59,3 +62,19 @@ def test_garbage_is_looked_for_again_whatever_happens_within():
         pass
     assert not gc.isenabled()
     gc.enable()
+
+
+def test_threads_wait_as_the_user_says(monkeypatch):
+    from cutline.process import give_way
+
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    give_way()
+    assert int(os.environ["GOMP_SPINCOUNT"]) > 0
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    give_way()
+    assert os.environ["GOMP_SPINCOUNT"] == "7"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    give_way()
+    assert "GOMP_SPINCOUNT" not in os.environ
