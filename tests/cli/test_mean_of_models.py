@@ -38,9 +38,12 @@ def test_weights_are_the_mean_by_their_shares(models, tmp_path):
         wanted = 0.75 * a + 0.25 * b if a.is_floating_point() else a
         torch.testing.assert_close(found, wanted)
     assert any(not torch.equal(first[name], second[name]) for name in first)
-    parts = mean.config.provenance["mean of"].values()
+    parts = mean.config.provenance["mean of"]
     assert [(part["name"], part["weight"]) for part in parts] == [("one", 0.75), ("two", 0.25)]
     assert mean.config.scores == {}
+    card = (tmp_path / "mean" / "README.md").read_text()
+    assert card.index("### one, weight 0.75") < card.index("### two, weight 0.25")
+    assert "| seed | 5 |" in card
     assert "exists and is not overwritten" in cutline(*words).stderr
 
 

@@ -46,10 +46,10 @@ def average(captioners: Sequence[Captioner], shares: Sequence[float] | None = No
     network.load_state_dict(
         {name: _mean([state[name] for state in states], weights) for name in states[0]}
     )
-    parts = {
-        f"model {n}": {"name": one.name, "weight": round(weight, 4), **one.config.provenance}
-        for n, (one, weight) in enumerate(zip(captioners, weights, strict=True), 1)
-    }
+    parts = [
+        {"name": one.name, "weight": weight, **one.config.provenance}
+        for one, weight in zip(captioners, weights, strict=True)
+    ]
     config = first.config.model_copy(
         update={"provenance": {"mean of": parts}, "scores": {}, "sureness": None}
     )

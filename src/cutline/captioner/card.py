@@ -26,7 +26,7 @@ def card(name: str, config: Mapping[str, Any]) -> str:
         "",
         "## How it was made",
         "",
-        *_table(provenance),
+        *_made(provenance),
         "",
         "## Scores",
         "",
@@ -42,6 +42,16 @@ def card(name: str, config: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _made(provenance: Mapping[str, Any]) -> list[str]:
+    if "mean of" not in provenance:
+        return _table(provenance)
+    lines = ["Its weights are the mean of those of:"]
+    for part in provenance["mean of"]:
+        facts = {key: value for key, value in part.items() if key not in {"name", "weight"}}
+        lines += ["", f"### {part['name']}, weight {part['weight']:.3g}", "", *_table(facts)]
+    return lines
 
 
 def _confidence(sureness: Mapping[str, Any] | None) -> list[str]:
