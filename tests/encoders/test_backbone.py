@@ -36,6 +36,30 @@ def test_any_backbone_gives_a_grid(name, grid):
     assert (features.height, features.width) == grid[:2]
 
 
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
+def test_a_picture_and_its_mirror_image_are_seen_as_one(name):
+    encoder = build(name, mirror=True).eval()
+    images = noise(encoder, 2)
+    both = encoder(images)
+    encoder.mirror = False
+    seen, mirrored = encoder(images), encoder(images.flip(3))
+    shape = (2, encoder.height, encoder.width, -1)
+    turned = mirrored.grid.reshape(shape).flip(2).flatten(1, 2)
+    torch.testing.assert_close(both.grid, (seen.grid + turned) / 2)
+    torch.testing.assert_close(both.pooled, (seen.pooled + mirrored.pooled) / 2)
+    assert not torch.allclose(both.grid, seen.grid, atol=1e-3)
+
+
+def test_while_it_trains_an_encoder_sees_no_mirror_image():
+    encoder = build("test_resnet", mirror=True, trainable="all", batch_norm="kept")
+    images = noise(encoder, 1)
+    alone = build("test_resnet", trainable="all", batch_norm="kept")
+    alone.load_state_dict(encoder.state_dict())
+    torch.manual_seed(0)
+    wanted = alone.train()(images).grid
+    torch.testing.assert_close(encoder.train()(images).grid, wanted)
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -97,6 +97,10 @@ class EncoderConfig(Config):
     positions: bool = Field(
         False, description="add a learned vector to each region; for an encoder that is trained"
     )
+    mirror: bool = Field(
+        False,
+        description="see a picture's mirror image, too, and take the mean; not while it is trained",
+    )
     learning_rate: float = Field(1e-4, gt=0, description="of the encoder, when it is trained")
     batch_norm: Literal["trained", "kept"] = Field(
         "trained", description="in the stages that are trained; kept is faster"

@@ -31,8 +31,10 @@ class Encoder(nn.Module):
     backbone's final features are used. With `positions` a learned vector is added to each region,
     so that a small backbone can tell left from right. The pooled feature is what the backbone's own
     classifier would read (of a vision transformer: the class token, which is no region) where that
-    has the size of a region, and otherwise the mean of the grid. Frozen parts keep their BatchNorm
-    statistics and take no gradient; an encoder on `hold` is frozen as a whole.
+    has the size of a region, and otherwise the mean of the grid. With `mirror` both are the mean of
+    what it sees of a picture and of its mirror image, turned back, but not while it trains. Frozen
+    parts keep their BatchNorm statistics and take no gradient; an encoder on `hold` is frozen as a
+    whole.
     """
 
     scale: Tensor
@@ -47,11 +49,13 @@ class Encoder(nn.Module):
         stage: int | None = None,
         trainable: int | None = 0,
         positions: bool = False,
+        mirror: bool = False,
     ) -> None:
         super().__init__()
         self.backbone = backbone.to(memory_format=torch.channels_last)
         self.preprocessing = preprocessing
         self.stage = stage
+        self.mirror = mirror
         scale, offset = preprocessing.scale()
         self.register_buffer("scale", torch.from_numpy(scale).view(3, 1, 1), persistent=False)
         self.register_buffer("offset", torch.from_numpy(offset).view(3, 1, 1), persistent=False)
@@ -68,8 +72,13 @@ class Encoder(nn.Module):
         """Encode pictures (B, 3, S, S) of bytes."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains and not self.held):
             pixels = images.contiguous(memory_format=torch.channels_last)
+            mirrored = self.mirror and not (self.training or self.held)
+            if mirrored:
+                pixels = torch.cat([pixels, pixels.flip(3)])
             with _exact(pixels.device):
                 places, pooled = self._look(pixels * self.scale + self.offset)
+            if mirrored:
+                places, pooled = _mean_of_both(places, pooled)
             grid = places.flatten(2).transpose(1, 2)
             if self.positions is not None:
                 grid = grid + self.positions
@@ -155,6 +164,7 @@ def build_encoder(config: EncoderConfig, *, preprocessing: Preprocessing | None 
             stage=stage,
             trainable=trained_stages(config),
             positions=config.positions,
+            mirror=config.mirror,
         )
     except (AssertionError, AttributeError, RuntimeError) as error:
         raise UsageError(
@@ -193,6 +203,13 @@ def _preprocessing(backbone: nn.Module, config: EncoderConfig) -> Preprocessing:
         mean=data["mean"],
         std=data["std"],
     )
+
+
+def _mean_of_both(places: Tensor, pooled: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Take the mean of what was seen of pictures and, below, of their mirror images."""
+    seen, mirrored = places.chunk(2)
+    mean = (seen + mirrored.flip(3)) / 2
+    return mean, None if pooled is None else torch.stack(pooled.chunk(2)).mean(0)
 
 
 def _places(backbone: Any, final: Tensor) -> Tensor:

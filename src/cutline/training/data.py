@@ -127,8 +127,9 @@ def _encoder_key(encoder: Encoder, recipe: Recipe) -> dict[str, Any]:
     tensors = {name: value.contiguous() for name, value in encoder.state_dict().items()}
     weights = hashlib.sha256(serialise(tensors)).hexdigest()
     described = recipe.encoder.model_dump(include={"name", "stage", "options"})
-    pooled = {"pooled": True} if encoder.pools else {}
-    facts = {**described, **pooled, "weights": weights}
+    also = {"pooled": encoder.pools, "mirror": encoder.mirror}
+    said = {name: True for name, value in also.items() if value}
+    facts = {**described, **said, "weights": weights}
     return {**facts, "preprocessing": vars(encoder.preprocessing)}
 
 
