@@ -71,10 +71,10 @@ class Encoder(nn.Module):
     def forward(self, images: Tensor) -> Features:
         """Encode pictures (B, 3, S, S) of bytes."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains and not self.held):
-            pixels = images.contiguous(memory_format=torch.channels_last)
             mirrored = self.mirror and not (self.training or self.held)
             if mirrored:
-                pixels = torch.cat([pixels, pixels.flip(3)])
+                images = torch.cat([images, images.flip(3)])
+            pixels = images.contiguous(memory_format=torch.channels_last)
             with _exact(pixels.device):
                 places, pooled = self._look(pixels * self.scale + self.offset)
             if mirrored:
