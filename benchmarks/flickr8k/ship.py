@@ -2,7 +2,8 @@
 
 python -m benchmarks.flickr8k.ship MODEL --data PATH
 
-Calibrates it, keeps its weights in bytes, writes what a person should know (flickr8k-small.md) and
+Calibrates it, looking at pictures of 256 pixels and their mirror images, keeps its weights in
+bytes, writes what a person should know (flickr8k-small.md) and
 what it is bad at into its card, and puts it into src/cutline/models/flickr8k-small.
 """
 
@@ -20,6 +21,8 @@ from cutline.models import SHIPPED
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "src" / "cutline" / "models" / SHIPPED
+LOOKS = ("--size", "256", "--mirror")
+STORED = ("--storage", "int8")
 KNOWN = Path(__file__).with_name("flickr8k-small.md")
 
 
@@ -31,7 +34,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=FOLDER.parent) as folder:
         made = Path(folder) / SHIPPED
-        words = ["calibrate", given.model, str(made), "--data", given.data, "--storage", "int8"]
+        words = ["calibrate", given.model, str(made), "--data", given.data, *LOOKS, *STORED]
         app(words, standalone_mode=False)
         dataset = open_dataset(given.data)
         found = evaluate(load(made), dataset.split("val"), split="val")

@@ -107,6 +107,14 @@ def test_a_smaller_model_is_judged_as_it_will_be_read(model, data, tmp_path, sto
     assert "exists and is not overwritten" in cutline(*words).stderr
 
 
+def test_it_may_look_otherwise_than_in_training(model, data, tmp_path):
+    out = tmp_path / "looking"
+    done = cutline("calibrate", model, out, "--data", data, "--size", "48", "--mirror")
+    assert done.returncode == 0, done.stderr
+    encoder = load(out).config.encoder
+    assert (encoder.size, encoder.mirror) == (48, True)
+
+
 def test_too_few_images_are_refused_in_a_sentence(model, scenes):
     few = scenes.split("val")[:10]
     with pytest.raises(DataError, match="at least 50"):

@@ -4,6 +4,7 @@ Shapes: `S` side of the encoder's input.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar, overload
@@ -15,7 +16,7 @@ from PIL import Image
 from cutline.captioner.caption import Caption
 from cutline.captioner.folder import ModelConfig, read_folder, write_folder
 from cutline.captioner.generate import generate
-from cutline.captioner.network import Network
+from cutline.captioner.network import Network, build_network
 from cutline.captioner.ready import Ready
 from cutline.captioner.storage import Storage, restore, squeeze
 from cutline.captioner.sureness import Sureness
@@ -23,6 +24,7 @@ from cutline.captioner.timings import Timings
 from cutline.config import SearchConfig, change_search
 from cutline.data.cache import Bytes
 from cutline.decoders import Decoder, Precision
+from cutline.errors import UsageError
 from cutline.functional import Features
 from cutline.images import read_image
 from cutline.models import SHIPPED, find_model
@@ -78,6 +80,50 @@ class Captioner:
         self.network.load_state_dict(kept)
         self.config = self.config.model_copy(update={"storage": storage})
         return self
+
+    def looking(self, *, size: int | None = None, mirror: bool | None = None) -> "Captioner":
+        """Return a captioner of the same weights that looks at pictures otherwise than in training.
+
+        Larger pictures than in training often help: a crop of training shows things larger than
+        they are in a whole picture (Touvron et al. 2019, arXiv 1906.06423). What was scored and
+        calibrated before is left out.
+
+        Args:
+            size: side of the encoder's input in pixels; by default as it is.
+            mirror: whether to see the mirror image, too; by default as it is.
+
+        Raises:
+            UsageError: the encoder's weights are for one size only.
+        """
+        asked = {"size": size, "mirror": mirror}
+        changes = {name: value for name, value in asked.items() if value is not None}
+        encoder = self.config.encoder.model_validate(
+            {**self.config.encoder.model_dump(), **changes}
+        )
+        seen = self.config.preprocessing
+        preprocessing = replace(seen, size=seen.size if size is None else size)
+        network = build_network(
+            encoder,
+            self.config.decoder,
+            vocabulary_size=len(self.vocabulary),
+            preprocessing=preprocessing,
+        )
+        try:
+            network.load_state_dict(self.network.state_dict())
+        except RuntimeError:
+            raise UsageError(
+                f"The encoder of {self.name} has weights for pictures of {seen.size} pixels only; "
+                "leave the size as it is."
+            ) from None
+        changed = {"encoder": encoder, "preprocessing": preprocessing, "scores": {}}
+        config = self.config.model_copy(update={**changed, "sureness": None})
+        return Captioner(
+            config,
+            network.eval().requires_grad_(False),
+            self.vocabulary,
+            name=self.name,
+            precision=self.ready.precision,
+        )
 
     def to(self, device: str | torch.device) -> "Captioner":
         """Move to a device, such as `cuda`."""
