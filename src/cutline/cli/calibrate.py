@@ -40,8 +40,8 @@ def calibrate(
     `confidence` becomes the probability that a caption is right, learned from the validation
     split; `unsure` is said of pictures that are unlike the photographs of the training split.
 
-    A model often captions better when it looks at larger pictures than in training, and at mirror
-    images; both cost time. Try them: `--size 256 --mirror` of one trained at 224.
+    A model may caption better when it looks at larger pictures than in training, or at mirror
+    images, too; both cost time. Try `--size 256` or `--mirror` of one trained at 224.
     """
     if out.exists():
         raise UsageError(f"{out} exists and is not overwritten; give another folder.")
