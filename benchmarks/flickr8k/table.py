@@ -131,7 +131,7 @@ def draw(rows: list[Row], path: Path) -> None:
         Line2D([], [], color=colour, marker="o", lw=2, label=label)
         for colour, label in (("#20639b", "beam 5"), ("#b8860b", "greedy"))
     ]
-    axes[0].legend(handles=marks, frameon=False, loc="lower right", fontsize=8)
+    axes[0].legend(handles=marks, frameon=False, loc="upper right", fontsize=8)
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
