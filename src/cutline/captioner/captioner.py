@@ -84,7 +84,7 @@ class Captioner:
     def looking(self, *, size: int | None = None, mirror: bool | None = None) -> "Captioner":
         """Return a captioner of the same weights that looks at pictures otherwise than in training.
 
-        Larger pictures than in training often help: a crop of training shows things larger than
+        Larger pictures than in training may help: a crop of training shows things larger than
         they are in a whole picture (Touvron et al. 2019, arXiv 1906.06423). What was scored and
         calibrated before is left out.
 
