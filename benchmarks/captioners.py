@@ -10,10 +10,9 @@ recipe (KEY=VALUE, as `cutline train` takes them) or of fewer images stay in OUT
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from benchmarks.records import merge, read_records, write_records
-from benchmarks.runs import Contest, Kept, Plan, arguments, decoders, finish_all, plans
+from benchmarks.records import keep
+from benchmarks.runs import Contest, Kept, Plan, arguments, finish_all, plans
 from benchmarks.side_by_side import RESULTS, Run, write_page
 from cutline.captioner import Captioner
 from cutline.config import read_recipe
@@ -56,14 +55,7 @@ def main(words: Sequence[str] | None = None) -> int:
     runs = [Run.of(kept) for kept in finish_all(asked)]
     if not runs:
         return 1
-    if given.changes or given.images:
-        write_records(given.out / RESULTS.name, runs)
-        print(f"{given.out / RESULTS.name} is written; the page is of unchanged recipes only")
-    else:
-        current = {name: Plan(SCENES, name, 0, Path()).digest for name in decoders()}
-        kept = merge(read_records(Run, RESULTS), runs, current)
-        write_records(RESULTS, kept)
-        write_page(kept)
+    keep(SCENES, given, runs, RESULTS, write_page)
     return 0 if len(runs) == len(asked) else 1
 
 

@@ -1,15 +1,16 @@
 """What is kept of trained captioners, whatever was measured of them, and the pages that show it."""
 
+import argparse
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from benchmarks.runs import decoders
+from benchmarks.runs import Contest, Plan, decoders
 from cutline.cli.console import atomic_text
 
-__all__ = ["Record", "in_order", "merge", "read_records", "write_between", "write_records"]
+__all__ = ["Record", "in_order", "keep", "merge", "read_records", "write_between", "write_records"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,24 @@ def merge(old: Iterable[R], new: Iterable[R], digests: Mapping[str, str]) -> lis
     """Put new runs in the place of old ones; leave out those of recipes that have changed."""
     runs = {(run.decoder, run.seed): run for run in [*old, *new]}
     return in_order(run for run in runs.values() if digests.get(run.decoder) == run.digest)
+
+
+def keep(
+    contest: Contest,
+    given: argparse.Namespace,
+    new: list[R],
+    path: Path,
+    write_page: Callable[[list[R]], None],
+) -> None:
+    """Write new runs: of unchanged recipes into `path` and the page, of others into OUT."""
+    if given.changes or given.images:
+        write_records(given.out / path.name, new)
+        print(f"{given.out / path.name} is written; the page is of unchanged recipes only")
+        return
+    current = {name: Plan(contest, name, 0, Path()).digest for name in decoders()}
+    kept = merge(read_records(type(new[0]), path), new, current)
+    write_records(path, kept)
+    write_page(kept)
 
 
 def in_order(records: Iterable[R]) -> list[R]:

@@ -1,6 +1,7 @@
 """Fixtures that several test files use."""
 
 import os
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 # several test processes run side by side: with more threads than cores they spin for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +19,11 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("../shared (real photographs, weights, reference scores) is not here")
     return SHARED
+
+
+@pytest.fixture
+def tool(monkeypatch):
+    """Import a module of tools/ or benchmarks/, which are no packages of ours."""
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    monkeypatch.syspath_prepend(str(ROOT))
+    return import_module

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -17,14 +16,6 @@ from cutline.vocabulary import Vocabulary
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "captioners.md").read_text(encoding="utf-8")
 TYPED = re.findall(r"^cutline train (.*)$", PAGE, re.MULTILINE)
-
-
-@pytest.fixture
-def tool(monkeypatch):
-    """Import a module of tools/ or benchmarks/, which are no packages of ours."""
-    monkeypatch.syspath_prepend(str(ROOT / "tools"))
-    monkeypatch.syspath_prepend(str(ROOT))
-    return import_module
 
 
 def labels(svg: str) -> list[str]:

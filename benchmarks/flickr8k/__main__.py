@@ -13,11 +13,10 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from benchmarks.flickr8k.table import RESULTS, Row, write_page
-from benchmarks.records import merge, read_records, write_records
-from benchmarks.runs import Contest, Kept, Plan, arguments, decoders, finish_all, plans
+from benchmarks.records import keep, read_records
+from benchmarks.runs import Contest, Kept, Plan, arguments, finish_all, plans
 from cutline.captioner import Captioner
 from cutline.cli.console import atomic_text
 from cutline.config import read_recipe
@@ -85,14 +84,8 @@ def main(words: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     rows = [Row.of(kept) for kept in finish_all(asked)]
-    if rows and (given.changes or given.images):
-        write_records(given.out / RESULTS.name, rows)
-        print(f"{given.out / RESULTS.name} is written; the page is of unchanged recipes only")
-    elif rows:
-        current = {name: Plan(FLICKR8K, name, 0, Path()).digest for name in decoders()}
-        kept = merge(read_records(Row, RESULTS), rows, current)
-        write_records(RESULTS, kept)
-        write_page(kept)
+    if rows:
+        keep(FLICKR8K, given, rows, RESULTS, write_page)
     return 0 if len(rows) == len(asked) else 1
 
 

@@ -3,7 +3,7 @@
 python -m benchmarks.flickr8k.ensemble MODEL MODEL ... --data PATH [--split val]
 
 They need the same words, and may differ in all else. It costs as much as all of them, so that what
-it scores is reported apart. Searched for as the first one's configuration says, with a beam.
+it scores is reported apart. Searched for as the first one's configuration says.
 """
 
 import argparse
@@ -14,14 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cutline.captioner import Captioner, in_batches, load
+from cutline.captioner import Captioner, generate, in_batches, load
 from cutline.data.readers import open_dataset
-from cutline.decoders import TORCH, Decoder, Stepper
+from cutline.decoders import Decoder
 from cutline.decoders.contract import Step
 from cutline.errors import CutlineError, UsageError
 from cutline.functional import Features
 from cutline.metrics import score
-from cutline.search import Words, beam
 
 METRICS = ("BLEU", "METEOR", "ROUGE-L", "CIDEr")
 
@@ -76,28 +75,16 @@ class Ensemble(Decoder):
 def captions(captioners: Sequence[Captioner], pictures: Sequence[Any]) -> list[str]:
     """Return a caption of each picture."""
     first = captioners[0]
-    said = [
-        captioner.vocabulary.words(range(len(captioner.vocabulary))) for captioner in captioners
-    ]
-    if any(words != said[0] for words in said):
+    words = [one.vocabulary.words(range(len(one.vocabulary))) for one in captioners]
+    if any(theirs != words[0] for theirs in words):
         raise UsageError("The models have different words; give models of one vocabulary.")
-    search, special = first.config.search, Words.of(first.vocabulary)
     decoders = [captioner.ready.get().decoder for captioner in captioners]
     found = []
     for batch in in_batches(pictures, 32):
         features = [one.encode([one.square(p.open()) for p in batch]) for one in captioners]
-        stepper = Stepper(Ensemble(decoders, features), features[0])
-        hypotheses = beam(
-            stepper,
-            stepper.state,
-            images=len(batch),
-            words=special,
-            max_words=search.max_words,
-            width=max(search.beam, 2),
-            length_penalty=search.length_penalty,
-            arrays=TORCH,
-        )
-        found += [" ".join(first.vocabulary.words(best.words)) for best, *_ in hypotheses]
+        together = Ensemble(decoders, features)
+        best = generate(together, features[0], first.vocabulary, first.config.search)
+        found += [captions[0].text for captions in best]
     return found
 
 

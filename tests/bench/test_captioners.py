@@ -3,20 +3,17 @@
 import fcntl
 import json
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 
 from cutline.errors import UsageError
 
-ROOT = Path(__file__).resolve().parents[2]
 TINY = ("data.scenes.train=24", "data.scenes.val=6", "training.epochs=1", "search.beam=2")
 
 
 @pytest.fixture
-def bench(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT))
-    return import_module("benchmarks.captioners")
+def bench(tool):
+    return tool("benchmarks.captioners")
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """An ensemble: of one captioner with itself it says the same; all must have the same words."""
 
-from importlib import import_module
-from pathlib import Path
-
 import pytest
 
 import cutline
@@ -10,13 +7,10 @@ from cutline.data.readers import open_dataset
 from cutline.errors import UsageError
 from cutline.vocabulary import Vocabulary
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture
-def ensemble(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT))
-    return import_module("benchmarks.flickr8k.ensemble")
+def ensemble(tool):
+    return tool("benchmarks.flickr8k.ensemble")
 
 
 @pytest.fixture

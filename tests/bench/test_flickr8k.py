@@ -7,13 +7,10 @@ import pytest
 
 from cutline.config import read_recipe
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture
-def bench(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT))
-    return import_module("benchmarks.flickr8k.__main__")
+def bench(tool):
+    return tool("benchmarks.flickr8k.__main__")
 
 
 @pytest.fixture

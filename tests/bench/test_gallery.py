@@ -1,19 +1,14 @@
 """The gallery: chosen by rule, the same each time, and without a reference in it."""
 
-from importlib import import_module
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture
-def gallery(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT))
-    return import_module("benchmarks.flickr8k.gallery")
+def gallery(tool):
+    return tool("benchmarks.flickr8k.gallery")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from cutline.captioner.captioner import Captioner
-from cutline.captioner.network import build_network
+from cutline.captioner.folder import network_of
 from cutline.errors import UsageError
 
 __all__ = ["average"]
@@ -37,15 +37,7 @@ def average(captioners: Sequence[Captioner], shares: Sequence[float] | None = No
         _check_alike(first, other)
     weights = [weight / sum(weights) for weight in weights]
     states = [captioner.network.state_dict() for captioner in captioners]
-    network = build_network(
-        first.config.encoder,
-        first.config.decoder,
-        vocabulary_size=len(first.vocabulary),
-        preprocessing=first.config.preprocessing,
-    )
-    network.load_state_dict(
-        {name: _mean([state[name] for state in states], weights) for name in states[0]}
-    )
+    mean = {name: _mean([state[name] for state in states], weights) for name in states[0]}
     parts = [
         {"name": one.name, "weight": weight, **one.config.provenance}
         for one, weight in zip(captioners, weights, strict=True)
@@ -53,7 +45,7 @@ def average(captioners: Sequence[Captioner], shares: Sequence[float] | None = No
     config = first.config.model_copy(
         update={"provenance": {"mean of": parts}, "scores": {}, "sureness": None}
     )
-    return Captioner(config, network.eval().requires_grad_(False), first.vocabulary)
+    return Captioner(config, network_of(config, mean), first.vocabulary)
 
 
 def _mean(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:

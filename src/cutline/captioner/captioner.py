@@ -14,9 +14,9 @@ import torch
 from PIL import Image
 
 from cutline.captioner.caption import Caption
-from cutline.captioner.folder import ModelConfig, read_folder, write_folder
+from cutline.captioner.folder import ModelConfig, network_of, read_folder, write_folder
 from cutline.captioner.generate import generate
-from cutline.captioner.network import Network, build_network
+from cutline.captioner.network import Network
 from cutline.captioner.ready import Ready
 from cutline.captioner.storage import Storage, restore, squeeze
 from cutline.captioner.sureness import Sureness
@@ -102,27 +102,17 @@ class Captioner:
         )
         seen = self.config.preprocessing
         preprocessing = replace(seen, size=seen.size if size is None else size)
-        network = build_network(
-            encoder,
-            self.config.decoder,
-            vocabulary_size=len(self.vocabulary),
-            preprocessing=preprocessing,
-        )
+        changed = {"encoder": encoder, "preprocessing": preprocessing, "scores": {}}
+        config = self.config.model_copy(update={**changed, "sureness": None})
         try:
-            network.load_state_dict(self.network.state_dict())
+            network = network_of(config, self.network.state_dict())
         except RuntimeError:
             raise UsageError(
                 f"The encoder of {self.name} has weights for pictures of {seen.size} pixels only; "
                 "leave the size as it is."
             ) from None
-        changed = {"encoder": encoder, "preprocessing": preprocessing, "scores": {}}
-        config = self.config.model_copy(update={**changed, "sureness": None})
         return Captioner(
-            config,
-            network.eval().requires_grad_(False),
-            self.vocabulary,
-            name=self.name,
-            precision=self.ready.precision,
+            config, network, self.vocabulary, name=self.name, precision=self.ready.precision
         )
 
     def to(self, device: str | torch.device) -> "Captioner":

@@ -9,6 +9,7 @@ README.md           the model card
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -26,7 +27,15 @@ from cutline.errors import ModelError
 from cutline.preprocessing import Preprocessing
 from cutline.vocabulary import Vocabulary
 
-__all__ = ["FORMAT", "Model", "ModelConfig", "read_config", "read_folder", "write_folder"]
+__all__ = [
+    "FORMAT",
+    "Model",
+    "ModelConfig",
+    "network_of",
+    "read_config",
+    "read_folder",
+    "write_folder",
+]
 
 FORMAT: Literal[1] = 1
 SURENESS = "sureness."  # before the names of its tensors
@@ -112,14 +121,8 @@ def read_folder(folder: Path) -> Model:
         for name in list(tensors)
         if name.startswith(SURENESS)
     }
-    network = build_network(
-        config.encoder,
-        config.decoder,
-        vocabulary_size=len(vocabulary),
-        preprocessing=config.preprocessing,
-    )
     try:
-        network.load_state_dict(tensors, strict=True)
+        network = network_of(config, tensors)
     except RuntimeError as error:
         detail = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise ModelError(
@@ -135,7 +138,23 @@ def read_folder(folder: Path) -> Model:
                 f"{folder}: config.json says that the model is calibrated, but model.safetensors "
                 "lacks what it takes; both must come from the same save."
             ) from None
-    return Model(config, network.eval().requires_grad_(False), vocabulary, sureness)
+    return Model(config, network, vocabulary, sureness)
+
+
+def network_of(config: ModelConfig, tensors: Mapping[str, Tensor]) -> Network:
+    """Build the network that `config` describes with these weights, for looking only.
+
+    Raises:
+        RuntimeError: the weights are not of such a network.
+    """
+    network = build_network(
+        config.encoder,
+        config.decoder,
+        vocabulary_size=config.vocabulary_size,
+        preprocessing=config.preprocessing,
+    )
+    network.load_state_dict(tensors, strict=True)
+    return network.eval().requires_grad_(False)
 
 
 def read_config(folder: Path) -> ModelConfig:
