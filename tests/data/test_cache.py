@@ -4,6 +4,8 @@ import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Barrier, Thread
+from time import sleep
 
 import numpy as np
 import pytest
@@ -70,6 +72,10 @@ def spots(count: int) -> list[Spot]:
 
 def homes(folder: Path) -> list[Path]:
     return sorted((folder / "features").iterdir())
+
+
+def held(home: Path) -> list[str]:
+    return sorted(path.name for path in home.iterdir() if path.name != "lock")
 
 
 # --- once
@@ -147,10 +153,10 @@ def test_the_index_is_written_last(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         compute(tmp_path, spots(20 * BATCH), Encoder(breaks_at=9))
     [home] = homes(tmp_path)
-    assert sorted(path.name for path in home.iterdir()) == ["features.npy", "progress.json"]
+    assert held(home) == ["features.npy", "progress.json"]
     assert json.loads((home / "progress.json").read_text())["rows"] == 8 * BATCH
     compute(tmp_path, spots(20 * BATCH), Encoder())
-    assert sorted(path.name for path in home.iterdir()) == ["features.npy", "index.json"]
+    assert held(home) == ["features.npy", "index.json"]
 
 
 def test_progress_without_its_table_starts_over(tmp_path):
@@ -178,6 +184,55 @@ def test_an_index_without_its_table_is_not_believed_after_a_kill(tmp_path):
         compute(tmp_path, spots(2 * BATCH), Encoder(breaks_at=1))
     table = compute(tmp_path, spots(2 * BATCH), Encoder())
     assert (table.features == expected(range(2 * BATCH)).astype(np.float16)).all()
+
+
+# --- side by side
+
+
+def test_runs_that_start_together_share_the_work(tmp_path):
+    pictures, counted, tables = spots(20 * BATCH), [Encoder() for _ in range(3)], []
+    steps: list[list[int]] = [[], [], []]
+    together = Barrier(3)
+
+    def run(number: int) -> None:
+        together.wait()
+        encode, told = counted[number], steps[number]
+        tables.append(compute(tmp_path, pictures, encode, progress=told.append))
+
+    threads = [Thread(target=run, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(len(encode.batches) for encode in counted) == [0, 0, 20]
+    assert [sum(told) for told in steps] == [len(pictures)] * 3
+    for table in tables:
+        assert (table.features == expected(range(len(pictures))).astype(np.float16)).all()
+
+
+def test_a_run_that_waits_goes_on_where_a_killed_one_stopped(tmp_path):
+    pictures, waiting = spots(20 * BATCH), Encoder()
+    found: list[FeatureTable] = []
+    other = Thread(target=lambda: found.append(compute(tmp_path, pictures, waiting)))
+
+    def started(rows: int) -> None:
+        if rows and not other.ident:
+            other.start()
+            sleep(0.1)  # it stands at the door
+
+    with pytest.raises(KeyboardInterrupt):
+        compute(tmp_path, pictures, Encoder(breaks_at=9), progress=started)
+    other.join()
+    assert len(waiting.batches) == 20 - 8
+    assert (found[0].features == expected(range(len(pictures))).astype(np.float16)).all()
+
+
+def test_a_whole_cache_is_read_without_writing(tmp_path):
+    compute(tmp_path, spots(3), Encoder())
+    [home] = homes(tmp_path)
+    (home / "lock").unlink(missing_ok=True)
+    compute(tmp_path, spots(3), Encoder())
+    assert not (home / "lock").exists()
 
 
 # --- what makes another cache

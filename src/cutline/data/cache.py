@@ -6,6 +6,7 @@ description and weights, and each picture's name, size and date. In it:
     features.npy     half precision, (images, R, D), filled from the front
     progress.json    how many rows are filled; written after the rows have reached the disk
     index.json       written last, so its existence means the cache is whole
+    lock             held by the run that fills it; others wait, and read what it computed
 
 A run killed on the way goes on from `progress.json`.
 
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from cutline.data.examples import Photograph, Picture
@@ -31,6 +33,7 @@ __all__ = ["FeatureTable", "cache_folder", "cached_features"]
 Bytes = NDArray[np.uint8]
 Halves = NDArray[np.float16]
 BATCH = 32
+TABLE, LOG, INDEX = "features.npy", "progress.json", "index.json"
 
 
 @dataclass(frozen=True)
@@ -72,20 +75,46 @@ def cached_features(
         progress: called with the number of rows that are done.
     """
     home = folder / "features" / _digest({**key, "pictures": [_identity(p) for p in pictures]})
-    table, index, log = home / "features.npy", home / "index.json", home / "progress.json"
-    if index.is_file() and table.is_file():
-        failed = json.loads(index.read_text(encoding="utf-8"))["failed"]
-        progress(len(pictures))
-        return FeatureTable(np.load(table, mmap_mode="r"), _rows(failed))
-    index.unlink(missing_ok=True)
-    home.mkdir(parents=True, exist_ok=True)
-    size = (len(pictures), *shape)
+    if not _whole(home):
+        home.mkdir(parents=True, exist_ok=True)
+        with FileLock(home / "lock"):
+            if not _whole(home):  # nobody else filled it meanwhile
+                failed = _fill(home, pictures, shape, square, encode, progress)
+                content = {"key": dict(key), "shape": (len(pictures), *shape), "failed": failed}
+                _write(home / INDEX, content)
+                (home / LOG).unlink(missing_ok=True)
+                return _read(home)
+    progress(len(pictures))
+    return _read(home)
+
+
+def _whole(home: Path) -> bool:
+    return (home / INDEX).is_file() and (home / TABLE).is_file()
+
+
+def _read(home: Path) -> FeatureTable:
+    failed = json.loads((home / INDEX).read_text(encoding="utf-8"))["failed"]
+    reasons = {int(row): reason for row, reason in failed.items()}
+    return FeatureTable(np.load(home / TABLE, mmap_mode="r"), reasons)
+
+
+def _fill(
+    home: Path,
+    pictures: Sequence[Picture],
+    shape: tuple[int, int],
+    square: Callable[[Picture], Bytes],
+    encode: Callable[[Bytes], NDArray[np.floating[Any]]],
+    progress: Callable[[int], None],
+) -> dict[str, str]:
+    """Compute the rows that are not there yet; return which failed, and why."""
+    table, log = home / TABLE, home / LOG
+    (home / INDEX).unlink(missing_ok=True)
     done, failed = 0, {}
     if log.is_file() and table.is_file():
         state = json.loads(log.read_text(encoding="utf-8"))
         done, failed = state["rows"], state["failed"]
     mode: Any = "r+" if done else "w+"
-    memory = np.lib.format.open_memmap(table, mode, np.float16, size)
+    memory = np.lib.format.open_memmap(table, mode, np.float16, (len(pictures), *shape))
     progress(done)
     for start in range(done, len(pictures), BATCH):
         rows = range(start, min(start + BATCH, len(pictures)))
@@ -103,9 +132,7 @@ def cached_features(
             memory.flush()
             _write(log, {"rows": rows[-1] + 1, "failed": failed})
     memory.flush()
-    _write(index, {"key": dict(key), "shape": size, "failed": failed})
-    log.unlink(missing_ok=True)
-    return FeatureTable(np.load(table, mmap_mode="r"), _rows(failed))
+    return failed
 
 
 def _digest(content: Mapping[str, Any]) -> str:
@@ -119,10 +146,6 @@ def _identity(picture: Picture) -> list[Any]:
         facts = picture.path.stat()
         return [str(picture.path.resolve()), facts.st_size, facts.st_mtime_ns]
     return [repr(picture)]
-
-
-def _rows(failed: Mapping[str, str]) -> dict[int, str]:
-    return {int(row): reason for row, reason in failed.items()}
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
