@@ -17,7 +17,9 @@ from torch.optim import Adam, AdamW, Optimizer
 from benchmarks.machine import Product, matmul_precision
 from benchmarks.plain import PlainSoft
 from benchmarks.work import Work
+from cutline.compiled import compiling, has_compiler
 from cutline.config import Recipe
+from cutline.data.cache import cache_folder
 from cutline.decoders import (
     TORCH,
     Decoder,
@@ -74,13 +76,14 @@ def told(vocabulary: int, regions: int, captions: int) -> Told:
 
 
 def our_step(decoder: Decoder, given: Told, dtype: str = "float32") -> Callable[[], float]:
-    """Return a training step as `cutline train` takes it; it returns the loss."""
+    """Return a step as `cutline train` takes it in a long training; it returns the loss."""
     mixed = dtype == "bfloat16"  # training.precision: bf16-mixed
+    loops = cache_folder() / "compiled"
     optimizer = AdamW(decoder.parameters(), lr=0.0, fused=True)
     read, targets = given.words[:, :, :-1], given.words[:, :, 1:].reshape(-1)
 
     def step() -> float:
-        with matmul_precision("medium"):
+        with matmul_precision("medium"), compiling(loops, wanted=has_compiler()):
             with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
                 unrolled = unroll(decoder, given.features, read, given.lengths)
                 judged = word_loss(decoder.project(unrolled.output), targets[unrolled.places])

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
+
+from cutline.compiled import compilable
 
 __all__ = ["WordLoss", "moving_baseline", "reinforce", "sum_by_caption", "word_loss"]
 
 TOP = 5
-PIECE = 1 << 18  # scores at a time: a megabyte
+PIECE = 1 << 19  # scores at a time: two megabytes
 
 
 class WordLoss(NamedTuple):
@@ -61,28 +62,53 @@ class _Surprise(torch.autograd.Function):
         each = scores.new_empty(words, dtype=exact)
         hits = torch.empty_like(targets, dtype=torch.bool)
         total = each.new_zeros(())
+        even = each.new_tensor(smoothing / size)
         gradient = torch.empty_like(scores) if scores.requires_grad else None
         rows = max(1, PIECE // size)
         for some in (slice(first, first + rows) for first in range(0, words, rows)):
             target = targets[some].unsqueeze(1)
-            hits[some] = (scores[some] > scores[some].gather(1, target)).sum(1) < TOP
-            log_probs = F.log_softmax(scores[some], dim=1, dtype=exact)
-            each[some] = -log_probs.gather(1, target)[:, 0]
+            each[some], above, mean, wanted = _surprises(scores[some], target, even)
+            hits[some] = above < TOP
             if smoothing:
-                total -= smoothing * log_probs.mean(1).sum()
+                total += smoothing * mean.sum()
             if gradient is not None:
                 asked = torch.full_like(target, -(1 - smoothing), dtype=exact)
-                wanted = log_probs.exp_().sub_(smoothing / size).scatter_add_(1, target, asked)
-                gradient[some] = wanted
+                gradient[some] = wanted.scatter_add_(1, target, asked)
         total += (1 - smoothing) * each.sum()
-        ctx.gradient = gradient
+        ctx.gradient, ctx.scale = gradient, None
         ctx.mark_non_differentiable(each, hits)
         return each, total, hits
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, _: Tensor, grad: Tensor, __: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.gradient * grad.to(ctx.gradient.dtype), None, None
+        grad = grad.to(ctx.gradient.dtype)
+        if ctx.scale is None:  # the first way back, and as a rule the only one, needs no copy
+            ctx.scale = grad
+            return ctx.gradient.mul_(grad), None, None
+        return ctx.gradient * (grad / ctx.scale), None, None
+
+
+@compilable
+def _surprises(
+    scores: Tensor, target: Tensor, even: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """`-log p` of the target, how many words score above it, the mean of `-log p`; `p - even`.
+
+    (M,) each, and (M, V); scores (M, V), targets (M, 1), `even` a scalar of the type to compute in.
+    """
+    scores = scores.to(even.dtype)
+    known = scores.gather(1, target)
+    most = scores.amax(1, keepdim=True)
+    shares = (scores - most).exp()
+    total = shares.sum(1, keepdim=True)
+    normaliser = most + total.log()
+    return (
+        (normaliser - known)[:, 0],
+        (scores > known).sum(1),
+        normaliser[:, 0] - scores.mean(1),
+        shares / total - even,
+    )
 
 
 # --- hard attention

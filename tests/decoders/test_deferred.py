@@ -10,6 +10,7 @@ from suite import UNSORTED, V, some_captions, some_features
 from torch import Tensor
 
 from cutline.decoders import Decoder, unroll
+from cutline.decoders.deferred import Going
 from cutline.decoders.registry import _DECODERS
 from cutline.functional import Features
 
@@ -44,12 +45,32 @@ def test_the_gradients_are_those_of_autograd(monkeypatch, name: str, cell: str):
     decoder = build(name, cell=cell)
     ours = gradients(decoder, some_features(4))
     module = sys.modules["cutline.decoders.unroll"]  # the package has a function of that name
-    monkeypatch.setattr(module, "deferred_gradients", lambda _: nullcontext())
+    monkeypatch.setattr(module, "deferred_gradients", lambda _: nullcontext(Going()))
     theirs = gradients(decoder, some_features(4))
     assert ours.keys() == theirs.keys()
     for key, gradient in theirs.items():
         assert torch.allclose(ours[key], gradient, rtol=1e-10, atol=1e-12), key
         assert gradient.abs().max() > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_of_captions_that_have_ended_are_not_multiplied(monkeypatch, name: str):
+    seen: dict[int, int] = {}
+
+    def counting(weight: Tensor, *, dtype: Any) -> Any:
+        def product(x: Tensor) -> Tensor:
+            seen[id(weight)] = seen.get(id(weight), 0) + len(x)
+            return x @ weight.t()
+
+        return product
+
+    monkeypatch.setattr("cutline.decoders.deferred.lay_out", counting)
+    decoder = build(name)
+    words, lengths = some_captions(UNSORTED)
+    unrolled = unroll(decoder, some_features(4), words, lengths)
+    assert set(seen.values()) == {int(lengths.sum())}
+    unrolled.output.sum().backward()
+    assert max(seen.values()) == int(lengths.sum())  # a first state may be nobody's gradient
 
 
 def test_nothing_is_left_in_the_decoder_whatever_happens(monkeypatch):

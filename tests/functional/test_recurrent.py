@@ -11,11 +11,13 @@ from cutline.functional import (
     attention_lstm,
     attention_lstm_step,
     lstm,
+    lstm_gates,
     lstm_step,
     rnn,
     rnn_backward,
     rnn_step,
 )
+from cutline.functional.packed_lstm import packed_lstm
 
 E, H = 5, 4
 SIZES = pytest.mark.parametrize(("N", "T"), [(6, 4), (1, 4), (6, 1), (1, 1)])
@@ -172,6 +174,27 @@ def test_an_lstm_that_looks_has_the_gradient_it_should():
     x, A = draw(2, 2, 3, grad=True), draw(1, 2, 2, 2, grad=True)
     Wx, Wh, Wattn, b = (draw(*shape, grad=True) for shape in ((3, 8), (2, 8), (2, 8), (8,)))
     assert gradcheck(attention_lstm, [x, A, Wx, Wh, Wattn, b])
+
+
+# --- captions of different lengths
+
+
+def test_packed_captions_are_each_read_alone():
+    a, h0, c0, Wh = draw(6, 4 * H), draw(3, H), draw(3, H), draw(H, 4 * H)
+    h, c = packed_lstm(a, h0, c0, Wh, [3, 2, 1])  # three words, two and one
+    for n, words in enumerate([[0, 3, 5], [1, 4], [2]]):
+        state, memory = h0[[n]], c0[[n]]
+        for word in words:
+            state, memory = lstm_gates(a[[word]] + state @ Wh, memory)
+            assert torch.allclose(h[word], state[0], rtol=1e-12)
+            assert torch.allclose(c[word], memory[0], rtol=1e-12)
+
+
+def test_packed_captions_have_the_gradient_they_should():
+    a, h0, c0 = (draw(*shape, grad=True) for shape in ((6, 8), (3, 2), (3, 2)))
+    assert gradcheck(
+        lambda *given: packed_lstm(*given, [3, 2, 1]), [a, h0, c0, draw(2, 8, grad=True)]
+    )
 
 
 # --- types

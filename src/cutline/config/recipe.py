@@ -216,6 +216,10 @@ class TrainingConfig(Config):
     threads: int | None = Field(
         None, gt=0, description="CPU threads; default: one or all, whichever is faster at the start"
     )
+    compile: bool | None = Field(
+        None,
+        description="compile inner loops, on a CPU with a C++ compiler; default: in long trainings",
+    )
     validate_images: int | None = Field(
         None, gt=0, description="validate on so many images only; default: all"
     )

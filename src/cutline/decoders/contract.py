@@ -25,7 +25,17 @@ from torch import Tensor, nn
 
 from cutline.functional import Features
 
-__all__ = ["Decoder", "Location", "Step", "block_rows", "first_rows", "repeat_rows", "take_rows"]
+__all__ = [
+    "Decoder",
+    "Location",
+    "Step",
+    "as_multiplied",
+    "block_rows",
+    "first_rows",
+    "repeat_rows",
+    "take_rows",
+    "uniform",
+]
 
 Rows = TypeVar("Rows", bound=tuple[Any, ...])
 
@@ -125,6 +135,12 @@ def _map(rows: Rows, change: Any) -> Rows:
     return type(rows)(
         *(change(item) if isinstance(item, Tensor) else _map(item, change) for item in rows)
     )
+
+
+def as_multiplied(x: Tensor) -> Tensor:
+    """Cast `x` once as autocast would at each of its products; without autocast it is as it is."""
+    device = x.device.type
+    return x.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else x
 
 
 def uniform(*shape: int, fan_in: int) -> nn.Parameter:

@@ -4,7 +4,8 @@ Autograd would multiply a few rows at each of `T` steps and add `T` gradients as
 weights. Here each step leaves what its products read and what came back, and one product over all
 steps makes the gradient: the same numbers in another order. And as a weight meets `T` products on
 its way there and `T` on its way back, it is laid out for them first (`products`); with
-`training.precision: bf16-mixed` on a CPU that has it, in bfloat16.
+`training.precision: bf16-mixed` on a CPU that has it, in bfloat16. Rows of captions that have ended
+stand among the others, because an image's captions stay together; they are not multiplied.
 
 Shapes: `N` rows of one step, `I` and `O` sizes of input and output.
 """
@@ -22,12 +23,34 @@ from cutline.decoders.contract import Decoder
 from cutline.decoders.stand_in import standing_in
 from cutline.functional.products import Product, lay_out
 
-__all__ = ["deferred_gradients"]
+__all__ = ["Going", "deferred_gradients"]
+
+
+class Going:
+    """Which rows of a step are of captions that go on; of the others nothing will be read."""
+
+    def __init__(self) -> None:
+        self.rows: Tensor | None = None
+        self.among = 0
+
+    def tell(self, going: Tensor) -> None:
+        """Hear it before the step, (N,) truths."""
+        self.among = len(going)
+        self.rows = None if bool(going.all()) else going.nonzero()[:, 0]
+
+    def of(self, x: Tensor) -> Tensor | None:
+        """Return the numbers of the rows of `x` that count, or None: all do."""
+        return self.rows if x.ndim == 2 and len(x) == self.among else None
 
 
 @contextmanager
-def deferred_gradients(decoder: Decoder) -> Iterator[None]:
-    """Defer the gradients of what `decoder` computes within; call `backward` when you like."""
+def deferred_gradients(decoder: Decoder) -> Iterator[Going]:
+    """Defer the gradients of what `decoder` computes within; call `backward` when you like.
+
+    Tell what is returned which captions go on, if not all do: products are of their rows only, and
+    zero in the others.
+    """
+    going = Going()
     device = next(decoder.parameters()).device.type
     mixed = torch.is_autocast_enabled(device)
     halves = mixed and device == "cpu" and torch.get_autocast_dtype("cpu") == torch.bfloat16
@@ -37,12 +60,12 @@ def deferred_gradients(decoder: Decoder) -> Iterator[None]:
             stack.enter_context(
                 standing_in(
                     decoder,
-                    matrix=partial(_Matrix, dtype=dtype),
-                    linear=partial(_linear, dtype=dtype),
+                    matrix=partial(_Matrix, going=going, dtype=dtype),
+                    linear=partial(_linear, going=going, dtype=dtype),
                     embedding=_embedding,
                 )
             )
-        yield
+        yield going
 
 
 class _Waiting:
@@ -63,8 +86,9 @@ class _Waiting:
 class _Matrix:
     """Stands for a weight (I, O) at the right of `@`."""
 
-    def __init__(self, weight: Tensor, *, dtype: torch.dtype | None = None) -> None:
+    def __init__(self, weight: Tensor, *, going: Going, dtype: torch.dtype | None = None) -> None:
         self.weight = weight.detach()
+        self.going = going
         self.dtype = dtype
         self.waiting = _Waiting()
         self.root: Tensor = _Root.apply(weight, self.waiting, partial(_outer, dtype=dtype))
@@ -84,8 +108,10 @@ class _Matrix:
         return lay_out(self.weight, dtype=self.dtype)
 
 
-def _linear(module: nn.Linear, *, dtype: torch.dtype | None) -> Callable[[Tensor], Tensor]:
-    matrix = _Matrix(module.weight.t(), dtype=dtype)
+def _linear(
+    module: nn.Linear, *, going: Going, dtype: torch.dtype | None
+) -> Callable[[Tensor], Tensor]:
+    matrix = _Matrix(module.weight.t(), going=going, dtype=dtype)
 
     def forward(x: Tensor) -> Tensor:
         product = x @ matrix
@@ -130,17 +156,29 @@ class _Root(torch.autograd.Function):
 class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, root: Tensor, matrix: _Matrix) -> Tensor:
-        ctx.save_for_backward(x, root)
-        ctx.matrix = matrix
-        return matrix.there(x)
+        rows = matrix.going.of(x)
+        read = x if rows is None else x[rows]
+        ctx.save_for_backward(read, root)
+        ctx.matrix, ctx.rows, ctx.among = matrix, rows, len(x)
+        return _spread(matrix.there(read), rows, len(x))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, back: Tensor) -> tuple[Tensor | None, Tensor, None]:
-        x, root = ctx.saved_tensors
-        ctx.matrix.waiting.add(ctx, x.flatten(0, -2), back.flatten(0, -2))
-        through = ctx.matrix.back(back) if ctx.needs_input_grad[0] else None
+        read, root = ctx.saved_tensors
+        felt = back if ctx.rows is None else back[ctx.rows]
+        ctx.matrix.waiting.add(ctx, read.flatten(0, -2), felt.flatten(0, -2))
+        through = None
+        if ctx.needs_input_grad[0]:
+            through = _spread(ctx.matrix.back(felt), ctx.rows, ctx.among)
         return through, torch.zeros_like(root), None
+
+
+def _spread(found: Tensor, rows: Tensor | None, among: int) -> Tensor:
+    """Put rows where they belong among so many, the others being zero."""
+    if rows is None:
+        return found
+    return found.new_zeros(among, found.shape[1]).index_copy_(0, rows, found)
 
 
 class _Lookup(torch.autograd.Function):

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
 from cutline.decoders.contract import first_rows, take_rows
+from cutline.functional.packed_lstm import packed_lstm
 
 __all__ = ["FusedLSTM", "LstmState", "ScratchCell", "ScratchLSTM", "build_lstm", "copy_weights"]
 
@@ -192,12 +193,39 @@ class FusedLSTM(Lstm):
         return torch.lstm_cell(x, (h, c), *self._weights(layer))
 
     def forward(self, x: Words, state: LstmState | None = None) -> tuple[Words, LstmState]:
-        """Hand the sequence to PyTorch, which wants the layers of a state first."""
+        """Hand the sequence to PyTorch, which wants the layers of a state first.
+
+        But what is packed to be learned from on a CPU, see `functional.packed_lstm`.
+        """
+        if (
+            isinstance(x, PackedSequence)
+            and x.data.device.type == "cpu"
+            and torch.is_grad_enabled()
+        ):
+            return self._packed(x, state or self.start(int(x.batch_sizes[0])))
         rows = int(x.batch_sizes[0]) if isinstance(x, PackedSequence) else len(x)
         h, c = state or self.start(rows)
         layers_first = h.transpose(0, 1).contiguous(), c.transpose(0, 1).contiguous()
         outputs, (h, c) = self.lstm(x, layers_first)
         return outputs, LstmState(h.transpose(0, 1), c.transpose(0, 1))
+
+    def _packed(self, x: PackedSequence, state: LstmState) -> tuple[PackedSequence, LstmState]:
+        """Read layer by layer, the inputs of all words at once."""
+        sizes = x.batch_sizes.tolist()
+        if x.sorted_indices is not None:
+            state = take_rows(state, x.sorted_indices)
+        words, hs, cs = x.data, [], []
+        for layer in range(self.layers):
+            weights = self.stacked(layer)
+            below = F.dropout(words, self.dropout, self.training) if layer else words
+            inputs = below @ weights.Wx + weights.b
+            words, c = packed_lstm(inputs, state.h[:, layer], state.c[:, layer], weights.Wh, sizes)
+            hs.append(_last(words, sizes))
+            cs.append(_last(c, sizes))
+        state = LstmState(torch.stack(hs, 1), torch.stack(cs, 1))
+        if x.unsorted_indices is not None:
+            state = take_rows(state, x.unsorted_indices)
+        return x._replace(data=words), state
 
     def stacked(self, layer: int) -> Stacked:
         """Return a layer's weights, in our order; the two biases added."""
@@ -247,6 +275,13 @@ def start_like_torch(module: nn.Module, hidden: int) -> None:
             parameter.uniform_(-(hidden**-0.5), hidden**-0.5)
         else:
             parameter.zero_()
+
+
+def _last(rows: Tensor, sizes: list[int]) -> Tensor:
+    """Of packed rows (M, H) the last of each caption, (N, H), the longest caption first."""
+    ends = torch.tensor(sizes).cumsum(0)
+    lengths = (torch.tensor(sizes).unsqueeze(1) > torch.arange(sizes[0])).sum(0)
+    return rows[ends[lengths - 1] - torch.tensor(sizes)[lengths - 1] + torch.arange(sizes[0])]
 
 
 def _swap(stacked: Tensor) -> Tensor:

@@ -56,8 +56,9 @@ def rollout(
     all_speaking: list[Tensor] = []
     all_log_probs: list[Tensor] = []
     locations: list[Location] = []
-    with deferred_gradients(decoder):
+    with deferred_gradients(decoder) as going:
         while len(all_words) < max_words and bool(speaking.any()):
+            going.tell(speaking)
             step = decoder.step(said, state, memory)
             state = step.state
             drawn, log_probs = draw_words(decoder, step.output, words.banned)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cutline.decoders.contract import Decoder, Location, Step, uniform
+from cutline.decoders.contract import Decoder, Location, Step, as_multiplied, uniform
 from cutline.decoders.lstm import ScratchCell
 from cutline.decoders.registry import register
 from cutline.functional import Features, Keys, additive_attention, lstm_step, prepare_keys
@@ -92,7 +92,8 @@ class Soft(Decoder):
 
     def prepare(self, features: Features) -> Memory:
         """Project the regions for the attention, once."""
-        return Memory(features.grid, prepare_keys(self.W_a(features.grid)), features.grid.mean(1))
+        grid = as_multiplied(features.grid)
+        return Memory(grid, prepare_keys(self.W_a(grid)), features.grid.mean(1))
 
     def start(self, memory: Memory) -> State:
         """Both states come from the mean of the regions."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cutline.decoders.contract import Decoder, Location, Step, block_rows, first_rows, repeat_rows
-from cutline.decoders.deferred import deferred_gradients
+from cutline.decoders.deferred import Going, deferred_gradients
 from cutline.decoders.own_words import draw_words
 from cutline.functional import Features
 from cutline.search.arrays import Ints
@@ -79,8 +79,8 @@ def unroll(
         if output is not None:
             return _of_real_words(output, lengths.flatten(), words.shape[2])
     draw = partial(_own_words, decoder, sampling=sampling, banned=banned) if sampling else None
-    with deferred_gradients(decoder):
-        return _steps(decoder, memory, state, words, lengths, draw=draw)
+    with deferred_gradients(decoder) as going:
+        return _steps(decoder, memory, state, words, lengths, going, draw=draw)
 
 
 def _of_real_words(output: Tensor, lengths: Tensor, longest: int) -> Unrolled:
@@ -96,6 +96,7 @@ def _steps(
     state: Any,
     words: Tensor,
     lengths: Tensor,
+    going: Going,
     *,
     draw: Callable[[Tensor], Tensor] | None = None,
 ) -> Unrolled:
@@ -114,11 +115,12 @@ def _steps(
             carried = block_rows(carried, block, now)
             memory = first_rows(memory, now[0])
             block = now
+        active = active[: now[0], : now[1]].reshape(-1)
+        going.tell(active)
         known = words[: now[0], : now[1], t].reshape(-1)
         read = known.where(carried.own == KNOWN, carried.own)
         step = decoder.step(read, carried.state, memory)
         carried = Carried(step.state, draw(step.output) if draw else carried.own)
-        active = active[: now[0], : now[1]].reshape(-1)
         outputs.append(step.output[active])
         places.append(_places(now, captions, longest, t, words.device)[active])
         if step.location is not None:

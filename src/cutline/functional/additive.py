@@ -3,7 +3,8 @@
 With `tanh(k + q) = 1 - 2 / (1 + exp(2k) exp(2q))` the exponentials are of the regions and of the
 captions, not of their pairs: those of the regions are computed once for all steps, and a pair costs
 a product, a sum and a reciprocal, an eighth of what `tanh` takes. Pairs are never kept: they are
-made in pieces that stay in the processor's cache, and once more on the way back.
+made in pieces that stay in the processor's cache (in its registers where loops are `compiled`), and
+once more on the way back.
 
 Shapes: `B` images, `N = B * K` captions, `R` regions, `A` attention size.
 """
@@ -14,6 +15,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from cutline.compiled import compiled_instead_of
 
 __all__ = ["Keys", "additive_scores", "prepare_keys"]
 
@@ -55,10 +58,7 @@ def additive_scores(query: Tensor, keys: Keys | Tensor, v: Tensor) -> Tensor:
 def _scores(query: Tensor, exponential: Tensor, v: Tensor) -> Tensor:
     weight = v.to(exponential.dtype)
     asked = _exponential(query)
-    scores = exponential.new_empty(*query.shape[:2], exponential.shape[1])
-    for some, room in _pieces(scores, len(v)):
-        pairs = _reciprocals(exponential[some], asked[some], room)
-        torch.mv(pairs.flatten(0, 2), weight, out=scores[some].view(-1))
+    scores = _sums(exponential, asked, weight)
     return scores.mul_(-2).add_(weight.sum()).to(query.dtype)
 
 
@@ -77,16 +77,8 @@ class _Scores(torch.autograd.Function):
         query, exponential, v = ctx.saved_tensors
         grad = grad.to(exponential.dtype)
         asked = _exponential(query)
-        d_query = torch.empty_like(asked)
-        d_keys = torch.empty_like(exponential)
-        d_v = grad.sum().expand(v.shape).clone()
-        for some, room in _pieces(grad, len(v)):
-            r = _reciprocals(exponential[some], asked[some], room)
-            each = grad[some]
-            d_v.sub_(torch.mv(r.flatten(0, 2).t(), each.flatten()), alpha=2)
-            slopes = r.addcmul_(r, r, value=-1).mul_(each.unsqueeze(-1))
-            torch.sum(slopes, 2, out=d_query[some])
-            torch.sum(slopes, 1, out=d_keys[some])
+        felt, d_query, d_keys = _sums_back(exponential, asked, grad)
+        d_v = grad.sum() - 2 * felt.sum((0, 1))
         weight = 4 * v.to(exponential.dtype)
         return (
             d_query.mul_(weight).to(query.dtype),
@@ -94,6 +86,45 @@ class _Scores(torch.autograd.Function):
             None,
             d_v.to(v.dtype),
         )
+
+
+def _sums_in_pieces(exponential: Tensor, asked: Tensor, weight: Tensor) -> Tensor:
+    sums = exponential.new_empty(*asked.shape[:2], exponential.shape[1])
+    for some, room in _pieces(sums, len(weight)):
+        pairs = _reciprocals(exponential[some], asked[some], room)
+        torch.mv(pairs.flatten(0, 2), weight, out=sums[some].view(-1))
+    return sums
+
+
+@compiled_instead_of(_sums_in_pieces)
+def _sums(exponential: Tensor, asked: Tensor, weight: Tensor) -> Tensor:
+    """Sum `r` over `A`, weighed: (B, K, R)."""
+    r = 1 / (1 + exponential.unsqueeze(1) * asked.unsqueeze(2))
+    return (r * weight).sum(-1)
+
+
+def _sums_back_in_pieces(
+    exponential: Tensor, asked: Tensor, grad: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    felt = asked.new_zeros(asked.shape[-1])  # over all captions at once
+    over_regions, over_captions = torch.empty_like(asked), torch.empty_like(exponential)
+    for some, room in _pieces(grad, len(felt)):
+        r = _reciprocals(exponential[some], asked[some], room)
+        each = grad[some]
+        felt.add_(torch.mv(r.flatten(0, 2).t(), each.flatten()))
+        slopes = r.addcmul_(r, r, value=-1).mul_(each.unsqueeze(-1))
+        torch.sum(slopes, 2, out=over_regions[some])
+        torch.sum(slopes, 1, out=over_captions[some])
+    return felt.view(1, 1, -1), over_regions, over_captions
+
+
+@compiled_instead_of(_sums_back_in_pieces)
+def _sums_back(exponential: Tensor, asked: Tensor, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Sum what comes back: `r` over regions (B, K, A), `r - r^2` likewise and over captions."""
+    r = 1 / (1 + exponential.unsqueeze(1) * asked.unsqueeze(2))
+    felt = r * grad.unsqueeze(-1)
+    slopes = felt - felt * r
+    return felt.sum(2), slopes.sum(2), slopes.sum(1)
 
 
 def _reciprocals(exponential: Tensor, asked: Tensor, room: Tensor) -> Tensor:

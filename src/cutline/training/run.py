@@ -25,15 +25,18 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from cutline import __version__
 from cutline.captioner import Captioner, ModelConfig, Network, load
 from cutline.captioner.folder import read_config
+from cutline.compiled import compiling
 from cutline.config import Recipe
 from cutline.data.augment import Augment
 from cutline.data.batches import EpochShuffle, batches
+from cutline.data.cache import cache_folder
 from cutline.encoders import keep_norms
 from cutline.errors import UsageError
 from cutline.models import find_model
 from cutline.training.beginning import begin
 from cutline.training.callbacks import Averaged, KeepModels, Speed, StopEarly
 from cutline.training.checkpoints import SafeCheckpointIO
+from cutline.training.compile import wants_compiler
 from cutline.training.data import Progress, Splits, captioned_images, load_splits
 from cutline.training.embedding import begin_words
 from cutline.training.module import TrainingModule
@@ -111,9 +114,15 @@ def train(
     module = TrainingModule(network, vocabulary, recipe, val_references, objective)
     if resumed:
         say(f"going on from {checkpoint}")
-    _trainer(recipe, out, keep, say).fit(
-        module, *loaders, ckpt_path=checkpoint if resumed else None, weights_only=True
-    )
+    words = sum(len(caption.split()) + 1 for caption in captions)
+    regions = network.encoder.height * network.encoder.width
+    wanted = wants_compiler(recipe, words=words, vocabulary=len(vocabulary), regions=regions)
+    if wanted:
+        say("inner loops are compiled: the first steps take some seconds")
+    with compiling(cache_folder(recipe.data.cache) / "compiled", wanted=wanted):
+        _trainer(recipe, out, keep, say).fit(
+            module, *loaders, ckpt_path=checkpoint if resumed else None, weights_only=True
+        )
     return TrainingResult(load(out / "best"), out / "best", keep.history)
 
 
