@@ -1,5 +1,6 @@
 """Compiled loops compute what the others do, and do without a compiler where there is none."""
 
+import os
 import warnings
 from pathlib import Path
 
@@ -18,12 +19,6 @@ needs_compiler = pytest.mark.skipif(not has_compiler(), reason="no C++ compiler"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("compiled")
-
-
-@pytest.fixture(autouse=True)
-def only_there(folder, monkeypatch):
-    """Whatever was compiled before, and where."""
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder))
 
 
 @pytest.fixture
@@ -133,3 +128,14 @@ def test_what_is_outside_is_not_compiled_after_what_is_inside(folder):
         with compiling(folder, wanted=False):
             assert compiled._Switch.on
     assert not compiled._Switch.on
+
+
+def test_where_pytorch_keeps_its_own_is_as_it_was(monkeypatch, folder):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "mine")
+    with compiling(folder):
+        assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(folder)
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == "mine"
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    with compiling(folder):
+        pass
+    assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ

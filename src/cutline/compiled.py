@@ -25,6 +25,10 @@ import torch
 
 __all__ = ["Compilable", "compilable", "compiled_instead_of", "compiling", "has_compiler"]
 
+PLACE = "TORCHINDUCTOR_CACHE_DIR"
+# graphs are kept in pickles, and processes that compile side by side are more than a loop needs
+OPTIONS: dict[str, Any] = {"fx_graph_cache": False, "compile_threads": 1}
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -37,20 +41,25 @@ class _Switch:
 
 @contextmanager
 def compiling(folder: Path, *, wanted: bool = True) -> Iterator[None]:
-    """Compile within, on a CPU, and keep what was made in `folder` unless PyTorch was told where.
+    """Compile within, on a CPU, and keep what was made in `folder`.
 
     Where that fails a warning says so, once, and all goes on without. Nothing is done unless
     `wanted`.
     """
-    if wanted:
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
-        os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # and no process for each core
-        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it looks for CUDA
-    before, _Switch.on = _Switch.on, _Switch.on or wanted
+    if not wanted:
+        yield
+        return
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it looks for CUDA
+    place, on = os.environ.get(PLACE), _Switch.on
+    os.environ[PLACE], _Switch.on = str(folder), True
     try:
         yield
     finally:
-        _Switch.on = before
+        _Switch.on = on
+        if place is None:
+            os.environ.pop(PLACE, None)
+        else:
+            os.environ[PLACE] = place
 
 
 def has_compiler() -> bool:
@@ -72,8 +81,7 @@ class Compilable(Generic[P, T]):
         if not _Switch.on or first.device.type != "cpu":
             return self.otherwise(*args, **kwargs)
         if self.compiled is None:
-            options: dict[str, Any] = {"fx_graph_cache": False}
-            self.compiled = torch.compile(self.function, dynamic=True, options=options)
+            self.compiled = torch.compile(self.function, dynamic=True, options=OPTIONS)
         try:
             return self.compiled(*args, **kwargs)
         except Exception as error:  # whatever the compiler has to say
