@@ -1,4 +1,4 @@
-"""Captioning starts without PyTorch's compiler, and who wants it later gets it."""
+"""Captioning starts without what it does not need, and who wants it later gets it."""
 
 import subprocess
 import sys
@@ -31,3 +31,26 @@ import cutline.captioner, sys
 print(sys.modules["torch._dynamo"] is before)
 """
     assert python(code) == ["True"]
+
+
+def test_torchvisions_models_are_there_for_who_asks():
+    code = """
+import sys
+import cutline.captioner
+print("torchvision.models" in sys.modules)
+import torchvision
+print(hasattr(torchvision, "nothing"), hasattr(torchvision, "models"))
+import torchvision.models
+print(torchvision.models.resnet18.__name__)
+"""
+    assert python(code) == ["False", "False", "True", "resnet18"]
+
+
+def test_timm_still_finds_features_by_name():
+    code = """
+import cutline.captioner
+import timm
+from timm.layers import get_graph_node_names
+print(*get_graph_node_names(timm.create_model("test_resnet"))[0][:2])
+"""
+    assert python(code) == ["x", "conv1.0"]

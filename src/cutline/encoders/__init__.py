@@ -1,8 +1,8 @@
 """Encoders: timm backbones that turn pictures into a grid of features."""
 
-from cutline.encoders.light import without_compiler
+from cutline.encoders.light import lightly
 
-with without_compiler():
+with lightly():
     import timm  # noqa: F401
 
 from cutline.encoders.backbone import Encoder, build_encoder

@@ -1,48 +1,73 @@
-"""timm without PyTorch's compiler, which nobody asked for.
+"""timm without what nobody asked for: PyTorch's compiler, and torchvision's models.
 
 timm loads torchvision, and one line of torchvision (`ops/roi_align.py`) loads `torch._dynamo` to
 ask it a question later; so does timm, to keep one method of one model from being compiled. That is
-half of the seconds until a first caption. While the two are loaded a stand-in answers to the name:
-it passes the question on when it comes, and leaves the method as it is.
+half of the seconds until a first caption. torchvision also loads all of its models, of which timm
+wants two functions, for those who ask for features by name. While the two are loaded stand-ins
+answer to the names: they pass questions on when they come, and leave the method as it is.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 import torch
 
-__all__ = ["without_compiler"]
+__all__ = ["lightly"]
 
-NAMES = ("torch._dynamo", "torch._dynamo.utils")
+COMPILER = "torch._dynamo"
+MODELS = "torchvision.models"
 
 
 @contextmanager
-def without_compiler() -> Iterator[None]:
-    """Load timm within; what else is loaded within finds no compiler either."""
-    if any(name in sys.modules for name in (*NAMES, "torchvision", "timm")):
+def lightly() -> Iterator[None]:
+    """Load timm within; what else is loaded within finds stand-ins too."""
+    compiler, models = _package(COMPILER, "utils"), _package(MODELS, "feature_extraction")
+    if any(name in sys.modules for name in (*compiler, *models, "torchvision", "timm")):
         yield
         return
-    package, utils = (ModuleType(name) for name in NAMES)
-    package.__path__ = []
-    utils.is_compile_supported = _ask  # type: ignore[attr-defined]
-    package.disable = _leave  # type: ignore[attr-defined]
-    sys.modules |= {NAMES[0]: package, NAMES[1]: utils}
+    vars(compiler[COMPILER])["disable"] = _leave
+    _later(compiler[f"{COMPILER}.utils"], "is_compile_supported")
+    _later(models[f"{MODELS}.feature_extraction"], "create_feature_extractor")
+    _later(models[f"{MODELS}.feature_extraction"], "get_graph_node_names")
+    sys.modules |= compiler | models
     try:
         yield
     finally:
-        for name in NAMES:
+        for name in (*compiler, *models):
             del sys.modules[name]
         vars(torch).pop("_dynamo", None)
+        vision = vars(sys.modules.get("torchvision", ModuleType("none")))
+        if vision.pop("models", None) is not None:
+            vision["__getattr__"] = _models
+
+
+def _package(name: str, part: str) -> dict[str, ModuleType]:
+    """Stand in for a package and one of its modules."""
+    package = ModuleType(name)
+    package.__path__ = []
+    return {name: package, f"{name}.{part}": ModuleType(f"{name}.{part}")}
+
+
+def _later(module: ModuleType, name: str) -> None:
+    """Let a function be there which calls the real one when it is called."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        real: Callable[..., Any] = getattr(import_module(module.__name__), name)
+        return real(*args, **kwargs)
+
+    vars(module)[name] = call
 
 
 def _leave(function: Any = None, *_: Any, **__: Any) -> Any:
     return _leave if function is None else function
 
 
-def _ask(device: Any) -> bool:
-    from torch._dynamo.utils import is_compile_supported
-
-    return bool(is_compile_supported(device))
+def _models(name: str) -> Any:
+    """Find `torchvision.models` for whoever looks for it without loading it."""
+    if name == "models":
+        return import_module(MODELS)
+    raise AttributeError(f"module 'torchvision' has no attribute '{name}'")
