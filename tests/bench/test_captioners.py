@@ -224,7 +224,8 @@ def test_two_captioners_are_trained_scored_and_gone_on_with(bench, tmp_path, cap
     kept = json.loads((tmp_path / "dot-1.json").read_text())
     assert kept["images"] == 4
     assert kept["seconds"] > 0
-    assert {"truth", "pointing", "pointing (chance)", "CIDEr", "BLEU-4"} <= set(kept["scores"])
+    # so young it may name nothing that it could have pointed at
+    assert {"truth", "CIDEr", "BLEU-4"} <= set(kept["scores"])
     (tmp_path / "dot-1.json").unlink()  # as if it had been killed at its end
     assert bench.main(words) == 0
     again = json.loads((tmp_path / "dot-1.json").read_text())
