@@ -96,8 +96,9 @@ def test_a_second_demo_moves_the_first_aside(desk):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["README.md", "docs/train.md"])
 def test_every_slow_block_of_a_document_runs(desk, name, shared):
-    (desk.parent / "shared").symlink_to(shared)
-    (desk / "recipes").symlink_to(ROOT / "recipes")
+    for link, target in ((desk.parent / "shared", shared), (desk / "recipes", ROOT / "recipes")):
+        if not link.exists():  # the desk is that of both documents
+            link.symlink_to(target)
     for mark, language, code in blocks(name):
         if mark:
             run(language, code.replace("soft.yaml", "soft.yaml training.epochs=1"), desk)
