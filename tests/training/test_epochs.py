@@ -104,10 +104,28 @@ def test_training_stops_when_captions_have_not_become_better(monkeypatch, tmp_pa
     history = run(tmp_path, *words, say=said.append)
     assert [row["val/cider_greedy"] for row in history] == [1, 3, 2, 3]
     assert said[-1] == (
-        "stopped: in 2 epochs no greedy captions were better than CIDEr 3.000 (training.patience)"
+        "stopped: in 2 epochs no captions were better than CIDEr 3.000 (training.patience)"
     )
     best = cutline.load(tmp_path / "out" / "best").config
     assert (best.provenance["epochs"], best.scores["val/cider_greedy"]) == (2, 3)
+
+
+def test_the_best_epoch_may_be_chosen_by_captions_of_a_beam(monkeypatch, tmp_path):
+    ciders(monkeypatch, 1, 3, 2, 1)
+    widths: list[tuple[int, float]] = []
+    search = module_file.generate
+
+    def watched(decoder, features, vocabulary, config):
+        widths.append((config.beam, config.length_penalty))
+        return search(decoder, features, vocabulary, config)
+
+    monkeypatch.setattr(module_file, "generate", watched)
+    words = ("training.epochs=9", "training.patience=2", "training.validate_beam=3")
+    history = run(tmp_path, *words, "search.length_penalty=0.7")
+    assert set(widths) == {(3, 0.7)}
+    assert [row["val/cider_beam_3"] for row in history] == [1, 3, 2, 1]
+    best = cutline.load(tmp_path / "out" / "best").config
+    assert (best.provenance["epochs"], best.scores["val/cider_beam_3"]) == (2, 3)
 
 
 def test_a_run_that_stopped_stays_stopped_when_it_is_resumed(monkeypatch, tmp_path):

@@ -34,9 +34,10 @@ def train(
     from cutline.training import train as run
 
     result = run(plan, folder, resume=resume, say=say)
-    best = max(result.history, key=lambda row: row["val/cider_greedy"])
+    figure, width = plan.training.chosen_by, plan.training.validate_beam
+    best = max(result.history, key=lambda row: row[figure])
     say(
-        f"Best: epoch {best['epoch']:.0f}, validation CIDEr {best['val/cider_greedy']:.3f} "
-        f"(greedy). Model: {result.folder}"
+        f"Best: epoch {best['epoch']:.0f}, validation CIDEr {best[figure]:.3f} "
+        f"({'greedy' if width == 1 else f'beam {width}'}). Model: {result.folder}"
     )
     say(f"Next: cutline evaluate {result.folder} --data {plan.data.path} --split val")

@@ -223,6 +223,15 @@ class TrainingConfig(Config):
     validate_images: int | None = Field(
         None, gt=0, description="validate on so many images only; default: all"
     )
+    validate_beam: int = Field(
+        1, gt=0, description="beam width of the captions by which the best epoch is chosen"
+    )
+
+    @property
+    def chosen_by(self) -> str:
+        """The figure by which the best epoch is chosen, as it is logged."""
+        width = self.validate_beam
+        return "val/cider_greedy" if width == 1 else f"val/cider_beam_{width}"
 
 
 class SearchConfig(Config):

@@ -44,14 +44,15 @@ class Speed(Callback):
 
 
 class StopEarly(Callback):
-    """Stops when greedy captions have not become better for so many epochs.
+    """Stops when generated captions have not become better for so many epochs.
 
     Not Lightning's own, which counts an epoch after its checkpoint has been written: a resumed run
     would wait longer than one that was never killed. Nor does one that had stopped go on.
     """
 
-    def __init__(self, epochs: int, say: Callable[[str], None]) -> None:
+    def __init__(self, epochs: int, figure: str, say: Callable[[str], None]) -> None:
         self.epochs = epochs
+        self.figure = figure
         self.say = say
         self.best = -math.inf
         self.waited = 0
@@ -70,7 +71,7 @@ class StopEarly(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Look whether captions have become better; every device sees the same score."""
-        score = float(trainer.callback_metrics["val/cider_greedy"])
+        score = float(trainer.callback_metrics[self.figure])
         self.waited = 0 if score > self.best else self.waited + 1
         self.best = max(score, self.best)
         trainer.should_stop = self.waited >= self.epochs
@@ -80,7 +81,7 @@ class StopEarly(Callback):
         if self.waited >= self.epochs:
             epochs = "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
             self.say(
-                f"stopped: in {epochs} no greedy captions were better than CIDEr {self.best:.3f} "
+                f"stopped: in {epochs} no captions were better than CIDEr {self.best:.3f} "
                 "(training.patience)"
             )
 
@@ -104,13 +105,16 @@ class Averaged(EMAWeightAveraging):
 class KeepModels(Callback):
     """After each epoch saves the model as `last`, the best so far as `best`, and the checkpoint.
 
-    The best has the highest CIDEr of greedy captions on validation. With `averaged` models have
-    those weights. The checkpoint is written last: a run killed before that goes on from the epoch
-    before, and writes the same again.
+    The best has the highest `figure`, the CIDEr of its captions on validation. With `averaged`
+    models have those weights. The checkpoint is written last: a run killed before that goes on from
+    the epoch before, and writes the same again.
     """
 
-    def __init__(self, out: Path, save: SaveModel, averaged: Averaged | None = None) -> None:
+    def __init__(
+        self, out: Path, save: SaveModel, figure: str, averaged: Averaged | None = None
+    ) -> None:
         self.out = out
+        self.figure = figure
         self.save = save
         self.averaged = averaged
         self.best = -1.0
@@ -135,8 +139,8 @@ class KeepModels(Callback):
         if trainer.is_global_zero:
             facts = {"epochs": trainer.current_epoch + 1, "history": self.history}
             with self.averaged.shown(pl_module) if self.averaged else nullcontext():
-                if figures["val/cider_greedy"] > self.best:
-                    self.best = figures["val/cider_greedy"]
+                if figures[self.figure] > self.best:
+                    self.best = figures[self.figure]
                     self.save(self.out / "best", {**facts, **figures})
                 self.save(self.out / "last", {**facts, **figures})
         trainer.save_checkpoint(self.out / "checkpoint.safetensors")

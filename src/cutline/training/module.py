@@ -14,7 +14,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from cutline.captioner import Network, generate
-from cutline.config import Recipe, SearchConfig
+from cutline.config import Recipe
 from cutline.data.batches import Batch
 from cutline.metrics import score
 from cutline.search import Words
@@ -32,8 +32,8 @@ class TrainingModule(L.LightningModule):
     """Trains a network by an objective, and judges it by the captions that it generates.
 
     `references` maps image ids of the validation split to their captions. Validation logs
-    `val/cider_greedy` (generated captions, what models are chosen by) and, named as such,
-    the teacher-forced cross-entropy, perplexity and top-5 accuracy.
+    `val/cider_greedy` or, with a beam, `val/cider_beam_5` (generated captions, what models are
+    chosen by) and, named as such, the teacher-forced cross-entropy, perplexity and top-5 accuracy.
     """
 
     def __init__(
@@ -89,12 +89,13 @@ class TrainingModule(L.LightningModule):
         return loss.value
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Score the words of the references, and caption the images greedily, in full precision."""
-        greedy = SearchConfig(beam=1, max_words=self.recipe.search.max_words)
+        """Score the words of the references, and caption the images, in full precision."""
+        width = self.recipe.training.validate_beam
+        search = self.recipe.search.model_copy(update={"beam": width})
         special = Words.of(self.vocabulary)
         with torch.autocast(self.device.type, enabled=False):
             features = self.network.features(batch.inputs)
-            found = generate(self.network.decoder, features, self.vocabulary, greedy)
+            found = generate(self.network.decoder, features, self.vocabulary, search)
             _, words = read_references(self.network.decoder, features, batch, special)
         self.captions.update(
             {image: best[0].text for image, best in zip(batch.ids, found, strict=True)}
@@ -109,7 +110,7 @@ class TrainingModule(L.LightningModule):
         self.judged = torch.zeros(3, device=self.device)
 
     def on_validation_epoch_end(self) -> None:
-        """Log CIDEr of the greedy captions, and how the references' words were foreseen."""
+        """Log CIDEr of the captions, and how the references' words were foreseen."""
         total: Any = self.trainer.strategy.reduce(self.judged, reduce_op="sum")
         cross_entropy, top5, words = total
         self.log("val/teacher_forced_cross_entropy_per_word", cross_entropy / words)
@@ -118,7 +119,7 @@ class TrainingModule(L.LightningModule):
         captions = self._all_captions()
         references = {image: self.references[image] for image in captions}
         cider = score(captions, references, metrics=("CIDEr",)).corpus["CIDEr"]
-        self.log("val/cider_greedy", cider)
+        self.log(self.recipe.training.chosen_by, cider)
         self.log("val CIDEr", cider, prog_bar=True, logger=False)
         if isinstance(self.schedule, Plateau):
             self.schedule.judge(cider)

@@ -41,7 +41,7 @@ class Lines(Callback):
             "loss": found.get("train/cross_entropy_per_word"),
             "reward": found.get("train/reward"),
             "captions/s": found.get("captions/s"),
-            "val CIDEr": found.get("val/cider_greedy"),
+            "val CIDEr": found.get("val CIDEr"),
             "teacher-forced perplexity": found.get("val/teacher_forced_perplexity"),
         }
         figures = "  ".join(f"{name} {float(v):.3f}" for name, v in shown.items() if v is not None)

@@ -1,6 +1,6 @@
 """A recipe becomes a model.
 
-OUT/best/                    the model whose greedy captions scored best on validation
+OUT/best/                    the model whose captions scored best on validation
 OUT/last/                    the model after the last epoch
 OUT/recipe.yaml              what was trained
 OUT/checkpoint.safetensors   from which `--resume` goes on
@@ -105,7 +105,7 @@ def train(
     save = _saver(network, vocabulary, recipe, splits, started)
     average = recipe.training.average
     averaged = None if average is None else Averaged(decay=average)
-    keep = KeepModels(out, save, averaged)
+    keep = KeepModels(out, save, recipe.training.chosen_by, averaged)
     train_references, val_references = (
         {example.image_id: example.captions for example in examples}
         for examples in (splits.train, splits.val)
@@ -179,7 +179,7 @@ def _trainer(recipe: Recipe, out: Path, keep: KeepModels, say: Say) -> L.Trainer
     if keep.averaged is not None:
         callbacks.append(keep.averaged)
     if training.patience:
-        callbacks.append(StopEarly(training.patience, say))
+        callbacks.append(StopEarly(training.patience, training.chosen_by, say))
     # several devices wait for each gradient, and an encoder on hold has none
     held = recipe.encoder.from_epoch > 1 and torch.cuda.device_count() > 1
     return L.Trainer(
