@@ -47,7 +47,9 @@ def pack(decoder: Decoder, precision: Precision = "float32") -> Decoder:
     last = {part for part in inner.children() if _maps_to_words(part, inner)}
     ready = None
     if type(inner) is Soft and inner.scratch is None:
-        ready = ReadySoft(inner, make, MAKE["float32"])
+        narrow = precision != "float32" and has("bfloat16")
+        regions = torch.bfloat16 if narrow else None
+        ready = ReadySoft(inner, make, MAKE["float32"], regions)
     stand_in(
         packed,
         matrix=lambda weight: _Matrix(make(weight.t(), None)),

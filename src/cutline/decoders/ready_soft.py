@@ -31,15 +31,20 @@ GATHERED = ("embed", "W_h", "f_beta", "Wx", "Wh", "b", "L_h", "L_z", "L_o")
 class ReadySoft(Decoder):
     """Takes over a fused `Soft`, and out of it what it gathers.
 
-    `make` lays a weight (O, I) and a bias out, `make_last` those of the map to the vocabulary.
+    `make` lays a weight (O, I) and a bias out, `make_last` those of the map to the vocabulary. The
+    regions that contexts are made of are kept as `regions`, because reading them is what takes
+    time; by default as they come.
     """
 
     attends = True
     needs = "grid"
 
-    def __init__(self, soft: Soft, make: Make, make_last: Make) -> None:
+    def __init__(
+        self, soft: Soft, make: Make, make_last: Make, regions: torch.dtype | None = None
+    ) -> None:
         super().__init__()
         self.soft = soft
+        self.regions = regions
         words, features = soft.embed.weight.shape[1], soft.W_a.weight.shape[1]
         hidden, attention = soft.Wh.shape[0], soft.W_h.shape[1]
         self.parts = [4 * hidden, attention, features]
@@ -57,7 +62,8 @@ class ReadySoft(Decoder):
 
     def prepare(self, features: Features) -> Memory:
         """See `Soft`."""
-        return self.soft.prepare(features)
+        memory = self.soft.prepare(features)
+        return memory._replace(grid=memory.grid.to(self.regions))
 
     def start(self, memory: Memory) -> Any:
         """See `Soft`."""
@@ -67,7 +73,8 @@ class ReadySoft(Decoder):
         """See `Soft`."""
         a, query, gate = torch.split(self.by_h(state.h), self.parts, 1)
         alpha = F.softmax(additive_scores(query, memory.keys, self.soft.v), dim=2)
-        z = gate.sigmoid() * (alpha @ memory.grid).flatten(0, 1)
+        context = (alpha.to(memory.grid.dtype) @ memory.grid).flatten(0, 1)
+        z = gate.sigmoid() * context
         share, word = torch.split(F.embedding(words, self.table), self.shares, 1)
         h, c = lstm_gates(share + a + self.by_z(z), state.c)
         output = word + self.by_hz(torch.cat([h, z], 1))
