@@ -17,7 +17,7 @@ from torch.optim import Adam, AdamW, Optimizer
 from benchmarks.machine import Product, matmul_precision
 from benchmarks.plain import PlainSoft
 from benchmarks.work import Work
-from cutline.compiled import compiling, has_compiler
+from cutline.compiled import compiler, compiling
 from cutline.config import Recipe
 from cutline.data.cache import cache_folder
 from cutline.decoders import (
@@ -83,7 +83,7 @@ def our_step(decoder: Decoder, given: Told, dtype: str = "float32") -> Callable[
     read, targets = given.words[:, :, :-1], given.words[:, :, 1:].reshape(-1)
 
     def step() -> float:
-        with matmul_precision("medium"), compiling(loops, wanted=has_compiler()):
+        with matmul_precision("medium"), compiling(loops, wanted=compiler() is not None):
             with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
                 unrolled = unroll(decoder, given.features, read, given.lengths)
                 judged = word_loss(decoder.project(unrolled.output), targets[unrolled.places])

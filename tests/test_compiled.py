@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from cutline import compiled
-from cutline.compiled import compilable, compiled_instead_of, compiling, has_compiler
-from cutline.functional import additive_attention
+from cutline import compiled, losses
+from cutline.compiled import Compilable, compiled_instead_of, compiler, compiling
+from cutline.functional import additive, additive_attention
 from cutline.losses import word_loss
 
-needs_compiler = pytest.mark.skipif(not has_compiler(), reason="no C++ compiler")
+needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler")
 
 
 @pytest.fixture(scope="module")
@@ -21,17 +21,31 @@ def folder(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("compiled")
 
 
-@pytest.fixture
-def broken(monkeypatch):
-    """Let the compiler fail, as it does where a header is missing."""
+@pytest.fixture(params=["when it is asked", "when it is called"])
+def broken(request, monkeypatch):
+    """Let the compiler fail, as it does where it is not supported, or where a header is missing."""
 
-    def compile_(*_, **__):
-        def fail(*_, **__):
-            raise RuntimeError("CppCompileError: no such file: omp.h\nand more")
+    def fail(*_, **__):
+        raise RuntimeError("CppCompileError: no such file: omp.h\nand more")
 
-        return fail
+    asked = request.param == "when it is asked"
+    monkeypatch.setattr(torch, "compile", fail if asked else lambda *_, **__: fail)
 
-    monkeypatch.setattr(torch, "compile", compile_)
+
+@pytest.fixture(autouse=True)
+def forgotten(monkeypatch):
+    """Whether a function failed in another test."""
+    for function in (additive._sums, additive._sums_back, losses._surprises):
+        monkeypatch.setattr(function, "failed", False)
+
+
+def slow(x: Tensor) -> Tensor:
+    return x + 1
+
+
+def fresh() -> Compilable[[Tensor], Tensor]:
+    """A function that was never compiled; compiled it says something else."""
+    return compiled_instead_of(slow)(lambda x: x + 2)
 
 
 def looked(images: int, captions: int) -> dict[str, Tensor]:
@@ -63,7 +77,10 @@ def test_compiled_attention_is_the_same(folder):
         plain = looked(images, captions)
         with compiling(folder):
             ours = looked(images, captions)
-            assert compiled._Switch.on  # nothing failed on the way
+        assert additive._sums.compiled
+        assert not additive._sums.failed
+        assert additive._sums_back.compiled
+        assert not additive._sums_back.failed
         for name, expected in plain.items():
             assert torch.allclose(ours[name], expected, rtol=1e-5, atol=1e-6), name
 
@@ -75,51 +92,66 @@ def test_a_compiled_loss_is_the_same(folder, dtype):
         plain = judged(rows, dtype, smoothing)
         with compiling(folder):
             ours = judged(rows, dtype, smoothing)
-            assert compiled._Switch.on
+        assert losses._surprises.compiled
+        assert not losses._surprises.failed
         for mine, expected in zip(ours, plain, strict=True):
             assert torch.allclose(mine.float(), expected.float(), rtol=1e-5, atol=1e-6)
 
 
 @needs_compiler
-def test_nothing_is_pickled(folder):
-    with compiling(folder):
-        looked(2, 3)
-        compilable(lambda x: x.sin().cos())(torch.rand(9))
-    made = [path for path in folder.rglob("*") if path.is_file()]
+def test_what_is_compiled_lies_in_the_folder_and_nothing_is_pickled(tmp_path):
+    with compiling(tmp_path / "there"):
+        assert fresh()(torch.rand(9)) is not None
+    made = [path for path in (tmp_path / "there").rglob("*") if path.is_file()]
     assert any(path.suffix == ".so" for path in made)
-    assert {path.suffix for path in made} <= {".cpp", ".so", ".py", ".h", ".lock", ".load_ok", ""}
-    assert not list(folder.rglob("fxgraph"))
+    for path in made:
+        assert path.read_bytes()[:2] not in (b"\x80\x04", b"\x80\x05"), path  # as pickles begin
+
+
+@needs_compiler
+def test_a_folder_with_a_space_in_its_name_is_left_out(tmp_path):
+    with compiling(tmp_path / "with space"):
+        assert fresh()(torch.zeros(3)).tolist() == [2, 2, 2]
+    assert not (tmp_path / "with space").exists()
+
+
+@needs_compiler
+def test_beyond_its_variants_a_function_is_not_run_slowly(folder, monkeypatch):
+    monkeypatch.setitem(compiled.LIMITS, "recompile_limit", 1)
+    function = fresh()
+    with compiling(folder):
+        assert function(torch.zeros(3)).tolist() == [2, 2, 2]
+        with pytest.warns(UserWarning, match="does not work here"):
+            other = function(torch.zeros(3, dtype=torch.float64))
+    assert other.tolist() == [1, 1, 1]
 
 
 def test_nothing_is_compiled_unless_it_is_wanted(broken, folder):
-    looked(2, 3)
-    with compiling(folder, wanted=False):
-        looked(2, 3)
+    function = fresh()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert function(torch.ones(1)) == 2
+        with compiling(folder, wanted=False):
+            assert function(torch.ones(1)) == 2
 
 
 def test_where_the_compiler_fails_all_goes_on_with_one_warning(broken, folder):
-    called: list[int] = []
+    function = fresh()
+    said = r"does not work here \(CppCompileError.*omp\.h\)"
+    with compiling(folder), pytest.warns(UserWarning, match=said):
+        assert function(torch.ones(1)) == 2
+    with warnings.catch_warnings(), compiling(folder):
+        warnings.simplefilter("error")
+        assert function(torch.ones(1)) == 2
 
-    def slow(x: Tensor) -> Tensor:
-        called.append(1)
-        return x + 1
 
-    @compiled_instead_of(slow)
-    def quick(x: Tensor) -> Tensor:
-        return x + 1
-
-    @compilable
-    def same(x: Tensor) -> Tensor:
-        return 2 * x
-
-    with compiling(folder):
-        with pytest.warns(UserWarning, match=r"does not work here \(CppCompileError.*omp\.h\)"):
-            assert quick(torch.ones(1)) == 2
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            assert quick(torch.ones(1)) == 2
-            assert same(torch.ones(1)) == 2
-    assert len(called) == 2
+@pytest.mark.parametrize("given", ["no-such-compiler", "no-such-launcher g++"])
+def test_the_compiler_is_the_one_that_pytorch_would_call(given, monkeypatch, tmp_path):
+    monkeypatch.setenv("CXX", given)
+    assert compiler() is None
+    (tmp_path / "my++").touch(mode=0o755)
+    monkeypatch.setenv("CXX", f"{tmp_path / 'my++'} -m64")
+    assert compiler() == str(tmp_path / "my++")
 
 
 def test_what_is_outside_is_not_compiled_after_what_is_inside(folder):

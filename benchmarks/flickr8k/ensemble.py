@@ -84,7 +84,7 @@ def captions(captioners: Sequence[Captioner], pictures: Sequence[Any]) -> list[s
         features = [one.encode([one.square(p.open()) for p in batch]) for one in captioners]
         together = Ensemble(decoders, features)
         best = generate(together, features[0], first.vocabulary, first.config.search)
-        found += [captions[0].text for captions in best]
+        found += [said[0].text for said in best]
     return found
 
 

@@ -14,20 +14,24 @@ cache of graphs is pickled, and stays off.
 
 import logging
 import os
+import shlex
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import torch
 
-__all__ = ["Compilable", "compilable", "compiled_instead_of", "compiling", "has_compiler"]
+__all__ = ["Compilable", "compiled_instead_of", "compiler", "compiling"]
 
 PLACE = "TORCHINDUCTOR_CACHE_DIR"
 # graphs are kept in pickles, and processes that compile side by side are more than a loop needs
 OPTIONS: dict[str, Any] = {"fx_graph_cache": False, "compile_threads": 1}
+# variants of a function (one image, one caption, another type); beyond them it is not run slowly
+LIMITS = {"recompile_limit": 16, "fail_on_recompile_limit_hit": True}
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,28 +47,43 @@ class _Switch:
 def compiling(folder: Path, *, wanted: bool = True) -> Iterator[None]:
     """Compile within, on a CPU, and keep what was made in `folder`.
 
-    Where that fails a warning says so, once, and all goes on without. Nothing is done unless
-    `wanted`.
+    Where that fails a warning says so, and all goes on without. Nothing is done unless `wanted`.
     """
-    if not wanted:
+    with ExitStack() as stack:
+        if wanted:
+            try:
+                _prepare(stack, folder)
+            except Exception as error:
+                _say(error)
         yield
-        return
-    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it looks for CUDA
-    place, on = os.environ.get(PLACE), _Switch.on
-    os.environ[PLACE], _Switch.on = str(folder), True
-    try:
-        yield
-    finally:
-        _Switch.on = on
-        if place is None:
-            os.environ.pop(PLACE, None)
-        else:
-            os.environ[PLACE] = place
 
 
-def has_compiler() -> bool:
-    """Say whether there is the C++ compiler that PyTorch would call."""
-    return shutil.which(os.environ.get("CXX", "g++")) is not None
+def _prepare(stack: ExitStack, folder: Path) -> None:
+    from torch._dynamo import config
+
+    limits = {name: value for name, value in LIMITS.items() if hasattr(config, name)}
+    stack.enter_context(config.patch(limits))
+    log = logging.getLogger("torch.utils.cpp_extension")  # it looks for CUDA, and says so
+    stack.callback(log.setLevel, log.level)
+    log.setLevel(logging.ERROR)
+    if not any(character.isspace() for character in str(folder.absolute())):  # g++ gets it unquoted
+        stack.callback(_put_back, PLACE, os.environ.get(PLACE))
+        os.environ[PLACE] = str(folder.absolute())
+    stack.callback(setattr, _Switch, "on", _Switch.on)
+    _Switch.on = True
+
+
+def _put_back(name: str, value: str | None) -> None:
+    os.environ.pop(name, None)
+    if value is not None:
+        os.environ[name] = value
+
+
+def compiler() -> str | None:
+    """Return the C++ compiler that PyTorch would call, or None: it is not there."""
+    default = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
+    words = shlex.split(os.environ.get("CXX") or default)
+    return shutil.which(words[0]) if words else None
 
 
 class Compilable(Generic[P, T]):
@@ -74,29 +93,20 @@ class Compilable(Generic[P, T]):
         self.function = function
         self.otherwise = otherwise
         self.compiled: Callable[P, T] | None = None
+        self.failed = False
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what the function says of the arguments, the first a tensor."""
         first: Any = args[0]
-        if not _Switch.on or first.device.type != "cpu":
-            return self.otherwise(*args, **kwargs)
-        if self.compiled is None:
-            self.compiled = torch.compile(self.function, dynamic=True, options=OPTIONS)
-        try:
-            return self.compiled(*args, **kwargs)
-        except Exception as error:  # whatever the compiler has to say
-            _Switch.on = False
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            warnings.warn(
-                f"PyTorch's compiler does not work here ({reason[0]}); going on without it.",
-                stacklevel=2,
-            )
-            return self.otherwise(*args, **kwargs)
-
-
-def compilable(function: Callable[P, T]) -> Compilable[P, T]:
-    """Decorate a function that does its own work uncompiled, too."""
-    return Compilable(function, function)
+        if _Switch.on and not self.failed and first.device.type == "cpu":
+            try:
+                if self.compiled is None:
+                    self.compiled = torch.compile(self.function, dynamic=True, options=OPTIONS)
+                return self.compiled(*args, **kwargs)
+            except Exception as error:
+                self.failed = True
+                _say(error)
+        return self.otherwise(*args, **kwargs)
 
 
 def compiled_instead_of(
@@ -108,3 +118,10 @@ def compiled_instead_of(
         return Compilable(function, otherwise)
 
     return decorate
+
+
+def _say(error: Exception) -> None:
+    reason = str(error).strip().splitlines() or [type(error).__name__]
+    warnings.warn(
+        f"PyTorch's compiler does not work here ({reason[0]}); going on without it.", stacklevel=3
+    )

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
-from cutline.compiled import compilable
+from cutline.compiled import compiled_instead_of
 
 __all__ = ["WordLoss", "moving_baseline", "reinforce", "sum_by_caption", "word_loss"]
 
 TOP = 5
-PIECE = 1 << 19  # scores at a time: two megabytes
+PIECE = 1 << 18  # scores at a time: a megabyte
 
 
 class WordLoss(NamedTuple):
@@ -67,47 +68,59 @@ class _Surprise(torch.autograd.Function):
         rows = max(1, PIECE // size)
         for some in (slice(first, first + rows) for first in range(0, words, rows)):
             target = targets[some].unsqueeze(1)
-            each[some], above, mean, wanted = _surprises(scores[some], target, even)
+            smooth, learns = smoothing > 0, gradient is not None
+            each[some], above, mean, wanted = _surprises(scores[some], target, even, smooth, learns)
             hits[some] = above < TOP
-            if smoothing:
+            if mean is not None:
                 total += smoothing * mean.sum()
             if gradient is not None:
                 asked = torch.full_like(target, -(1 - smoothing), dtype=exact)
                 gradient[some] = wanted.scatter_add_(1, target, asked)
         total += (1 - smoothing) * each.sum()
-        ctx.gradient, ctx.scale = gradient, None
+        ctx.gradient = gradient
         ctx.mark_non_differentiable(each, hits)
         return each, total, hits
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, _: Tensor, grad: Tensor, __: Tensor) -> tuple[Tensor, None, None]:
-        grad = grad.to(ctx.gradient.dtype)
-        if ctx.scale is None:  # the first way back, and as a rule the only one, needs no copy
-            ctx.scale = grad
-            return ctx.gradient.mul_(grad), None, None
-        return ctx.gradient * (grad / ctx.scale), None, None
+        return ctx.gradient * grad.to(ctx.gradient.dtype), None, None
 
 
-@compilable
+Surprises = tuple[Tensor, Tensor, Tensor | None, Any]
+
+
+def _surprises_in_turn(
+    scores: Tensor, target: Tensor, even: Tensor, smooth: bool, learns: bool
+) -> Surprises:
+    log_probs = F.log_softmax(scores, dim=1, dtype=even.dtype)
+    return (
+        -log_probs.gather(1, target)[:, 0],
+        (scores > scores.gather(1, target)).sum(1),
+        -log_probs.mean(1) if smooth else None,
+        log_probs.exp_().sub_(even) if learns else None,
+    )
+
+
+@compiled_instead_of(_surprises_in_turn)
 def _surprises(
-    scores: Tensor, target: Tensor, even: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """`-log p` of the target, how many words score above it, the mean of `-log p`; `p - even`.
+    scores: Tensor, target: Tensor, even: Tensor, smooth: bool, learns: bool
+) -> Surprises:
+    """`-log p` of the target, how many words score above it; the mean of `-log p`; `p - even`.
 
-    (M,) each, and (M, V); scores (M, V), targets (M, 1), `even` a scalar of the type to compute in.
+    (M,) but for the last, (M, V); scores (M, V), targets (M, 1), `even` a scalar of the type to
+    compute in. The last two are there if they are asked for.
     """
     scores = scores.to(even.dtype)
     known = scores.gather(1, target)
     most = scores.amax(1, keepdim=True)
     shares = (scores - most).exp()
     total = shares.sum(1, keepdim=True)
-    normaliser = most + total.log()
     return (
-        (normaliser - known)[:, 0],
+        (total.log() - (known - most))[:, 0],
         (scores > known).sum(1),
-        normaliser[:, 0] - scores.mean(1),
-        shares / total - even,
+        (total.log() - (scores - most).mean(1, keepdim=True))[:, 0] if smooth else None,
+        shares / total - even if learns else None,
     )
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -285,6 +286,14 @@ def test_lists_of_models_and_recipes(model):
     assert "soft" in cutline("models", model.parent).stdout
     assert "scenes/soft" in cutline("recipes").stdout
     assert "cutline demo" in cutline("models", model.parent / "nowhere").stderr
+
+
+def test_a_model_that_was_chosen_by_a_beam_is_listed_with_its_score(model, tmp_path):
+    shutil.copytree(model, tmp_path / "model")
+    config = json.loads((model / "config.json").read_text())
+    config["scores"] = {"val/cider_beam_5": 1.234}
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    assert "1.234" in cutline("models", tmp_path).stdout
 
 
 def test_version_and_unknown_commands():

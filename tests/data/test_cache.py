@@ -203,7 +203,7 @@ def test_runs_that_start_together_share_the_work(tmp_path):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(timeout=60)
     assert sorted(len(encode.batches) for encode in counted) == [0, 0, 20]
     assert [sum(told) for told in steps] == [len(pictures)] * 3
     for table in tables:
@@ -222,9 +222,31 @@ def test_a_run_that_waits_goes_on_where_a_killed_one_stopped(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         compute(tmp_path, pictures, Encoder(breaks_at=9), progress=started)
-    other.join()
+    other.join(timeout=60)
     assert len(waiting.batches) == 20 - 8
     assert (found[0].features == expected(range(len(pictures))).astype(np.float16)).all()
+
+
+def test_who_waits_sees_how_far_the_other_is(tmp_path):
+    pictures, steps = spots(20 * BATCH), []
+    table: list[FeatureTable] = []
+
+    def late() -> None:
+        table.append(compute(tmp_path, pictures, Encoder(), progress=steps.append))
+
+    other = Thread(target=late)
+
+    def slowly(_: int) -> None:
+        if not other.ident:
+            other.start()
+        elif not steps and (homes(tmp_path)[0] / "progress.json").exists():
+            sleep(1.5)  # it looks every second
+
+    compute(tmp_path, pictures, Encoder(), progress=slowly)
+    other.join(timeout=60)
+    assert steps[0] == 8 * BATCH
+    assert sum(steps) == len(pictures)
+    assert (table[0].features == expected(range(len(pictures))).astype(np.float16)).all()
 
 
 def test_a_whole_cache_is_read_without_writing(tmp_path):

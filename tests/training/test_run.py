@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 import cutline
 from cutline.config import read_recipe
@@ -65,6 +67,16 @@ def test_a_run_is_not_resumed_with_another_recipe(trained, tmp_path):
     other = read_recipe(write_recipe(tmp_path), ["seed=4"])
     with pytest.raises(UsageError, match="another recipe"):
         train(other, trained[0], resume=True, say=lambda _: None)
+
+
+def test_a_run_is_resumed_however_fast_it_was_and_before_a_field_was_there(trained, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(trained[0], out)
+    kept = yaml.safe_load((out / "recipe.yaml").read_text())
+    del kept["training"]["validate_beam"]
+    (out / "recipe.yaml").write_text(yaml.safe_dump(kept))
+    faster = read_recipe(write_recipe(tmp_path), ["training.threads=1", "training.compile=false"])
+    assert train(faster, out, resume=True, say=lambda _: None).history == trained[1].history
 
 
 def test_a_saved_model_captions_as_the_one_that_was_trained(trained, tmp_path):

@@ -43,7 +43,8 @@ def models(
     for path in [*shipped, *own]:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
         scores = config["scores"]
-        cider = scores.get("CIDEr", scores.get("val/cider_greedy"))
+        judged = [score for name, score in scores.items() if name.startswith("val/cider")]
+        cider = scores.get("CIDEr", judged[0] if judged else None)
         rows.append(
             [
                 path.name if path in shipped else str(path),

@@ -16,13 +16,14 @@ Shapes: `B` images, `S` the side of the encoder's input, `R` regions, `D` featur
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from cutline.data.examples import Photograph, Picture
@@ -75,21 +76,50 @@ def cached_features(
         progress: called with the number of rows that are done.
     """
     home = folder / "features" / _digest({**key, "pictures": [_identity(p) for p in pictures]})
+    shown = 0
     if not _whole(home):
         home.mkdir(parents=True, exist_ok=True)
-        with FileLock(home / "lock"):
-            if not _whole(home):  # nobody else filled it meanwhile
-                failed = _fill(home, pictures, shape, square, encode, progress)
+        with _alone(home, progress) as shown:
+            if not _whole(home):
+                failed = _fill(home, pictures, shape, square, encode, progress, shown)
                 content = {"key": dict(key), "shape": (len(pictures), *shape), "failed": failed}
                 _write(home / INDEX, content)
                 (home / LOG).unlink(missing_ok=True)
                 return _read(home)
-    progress(len(pictures))
+    progress(len(pictures) - shown)
     return _read(home)
+
+
+@contextmanager
+def _alone(home: Path, progress: Callable[[int], None]) -> Iterator[int]:
+    """Wait until no other run fills the cache, and show its progress; give the rows shown."""
+    lock, shown = FileLock(home / "lock"), 0
+    while True:
+        try:
+            lock.acquire(timeout=1)
+        except Timeout:
+            rows, _ = _filled(home)
+            progress(rows - shown)
+            shown = rows
+        else:
+            break
+    try:
+        yield shown
+    finally:
+        lock.release()
 
 
 def _whole(home: Path) -> bool:
     return (home / INDEX).is_file() and (home / TABLE).is_file()
+
+
+def _filled(home: Path) -> tuple[int, dict[str, str]]:
+    """Return how many rows are filled, and which of them failed."""
+    try:
+        state = json.loads((home / LOG).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return 0, {}
+    return (state["rows"], state["failed"]) if (home / TABLE).is_file() else (0, {})
 
 
 def _read(home: Path) -> FeatureTable:
@@ -105,17 +135,15 @@ def _fill(
     square: Callable[[Picture], Bytes],
     encode: Callable[[Bytes], NDArray[np.floating[Any]]],
     progress: Callable[[int], None],
+    shown: int,
 ) -> dict[str, str]:
     """Compute the rows that are not there yet; return which failed, and why."""
     table, log = home / TABLE, home / LOG
     (home / INDEX).unlink(missing_ok=True)
-    done, failed = 0, {}
-    if log.is_file() and table.is_file():
-        state = json.loads(log.read_text(encoding="utf-8"))
-        done, failed = state["rows"], state["failed"]
+    done, failed = _filled(home)
     mode: Any = "r+" if done else "w+"
     memory = np.lib.format.open_memmap(table, mode, np.float16, (len(pictures), *shape))
-    progress(done)
+    progress(done - shown)
     for start in range(done, len(pictures), BATCH):
         rows = range(start, min(start + BATCH, len(pictures)))
         squares, read = [], []

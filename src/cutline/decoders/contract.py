@@ -29,7 +29,6 @@ __all__ = [
     "Decoder",
     "Location",
     "Step",
-    "as_multiplied",
     "block_rows",
     "first_rows",
     "repeat_rows",
@@ -89,7 +88,11 @@ class Decoder(nn.Module, ABC):
 
     @abstractmethod
     def step(self, words: Tensor, state: Any, memory: Any) -> Step:
-        """Read `words` (N,) and look again; `state` has `N = B * K` rows."""
+        """Read `words` (N,) and look again; `state` has `N = B * K` rows.
+
+        What has `N` rows here has one for each caption: in training the products of those that have
+        ended are left out (`deferred`).
+        """
 
     def run(self, words: Tensor, lengths: Tensor, state: Any) -> Tensor | None:  # noqa: ARG002
         """Read whole captions faster than by steps, or return None: there is nothing but steps.
@@ -135,12 +138,6 @@ def _map(rows: Rows, change: Any) -> Rows:
     return type(rows)(
         *(change(item) if isinstance(item, Tensor) else _map(item, change) for item in rows)
     )
-
-
-def as_multiplied(x: Tensor) -> Tensor:
-    """Cast `x` once as autocast would at each of its products; without autocast it is as it is."""
-    device = x.device.type
-    return x.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else x
 
 
 def uniform(*shape: int, fan_in: int) -> nn.Parameter:

@@ -30,11 +30,14 @@ class Going:
     """Which rows of a step are of captions that go on; of the others nothing will be read."""
 
     def __init__(self) -> None:
+        self.heard = False  # until something stands in that wants to know
         self.rows: Tensor | None = None
         self.among = 0
 
     def tell(self, going: Tensor) -> None:
         """Hear it before the step, (N,) truths."""
+        if not self.heard:
+            return
         self.among = len(going)
         self.rows = None if bool(going.all()) else going.nonzero()[:, 0]
 
@@ -57,6 +60,7 @@ def deferred_gradients(decoder: Decoder) -> Iterator[Going]:
     dtype = torch.bfloat16 if halves else None
     with ExitStack() as stack:
         if torch.is_grad_enabled() and (halves or not mixed):
+            going.heard = True
             stack.enter_context(
                 standing_in(
                     decoder,

@@ -47,8 +47,7 @@ def pack(decoder: Decoder, precision: Precision = "float32") -> Decoder:
     last = {part for part in inner.children() if _maps_to_words(part, inner)}
     ready = None
     if type(inner) is Soft and inner.scratch is None:
-        narrow = precision != "float32" and has("bfloat16")
-        regions = torch.bfloat16 if narrow else None
+        regions = torch.bfloat16 if precision == "bfloat16" else None
         ready = ReadySoft(inner, make, MAKE["float32"], regions)
     stand_in(
         packed,

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cutline.decoders.contract import Decoder, Location, Step, as_multiplied, uniform
+from cutline.decoders.contract import Decoder, Location, Step, uniform
 from cutline.decoders.lstm import ScratchCell
 from cutline.decoders.registry import register
 from cutline.functional import Features, Keys, additive_attention, lstm_step, prepare_keys
@@ -92,7 +92,7 @@ class Soft(Decoder):
 
     def prepare(self, features: Features) -> Memory:
         """Project the regions for the attention, once."""
-        grid = as_multiplied(features.grid)
+        grid = _as_multiplied(features.grid)
         return Memory(grid, prepare_keys(self.W_a(grid)), features.grid.mean(1))
 
     def start(self, memory: Memory) -> State:
@@ -122,3 +122,10 @@ class Soft(Decoder):
             new: tuple[Tensor, Tensor] = self.scratch(x, h, c)
             return new
         return lstm_step(x, h, c, self.Wx, self.Wh, self.b)
+
+
+def _as_multiplied(x: Tensor) -> Tensor:
+    """Cast `x` once as autocast would at each of its products; without autocast it is as it is."""
+    device = x.device.type
+    narrow = x.dtype == torch.float32 and torch.is_autocast_enabled(device)
+    return x.to(torch.get_autocast_dtype(device)) if narrow else x

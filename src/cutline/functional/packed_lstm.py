@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from cutline.functional.products import lay_out
+from cutline.functional.products import has, lay_out
 
 __all__ = ["packed_lstm"]
 
@@ -100,9 +100,9 @@ class _PackedLstm(torch.autograd.Function):
 
 def _narrow(weight: Tensor) -> torch.dtype | None:
     """Return the type that mixed precision multiplies in, on a CPU that is fast at it."""
-    if weight.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-        return torch.get_autocast_dtype("cpu")
-    return None
+    mixed = weight.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+    halves = mixed and torch.get_autocast_dtype("cpu") == torch.bfloat16 and has("bfloat16")
+    return torch.bfloat16 if halves else None
 
 
 def _steps(sizes: Sequence[int]) -> list[slice]:

@@ -26,7 +26,7 @@ from cutline import __version__
 from cutline.captioner import Captioner, ModelConfig, Network, load
 from cutline.captioner.folder import read_config
 from cutline.compiled import compiling
-from cutline.config import Recipe
+from cutline.config import Recipe, read_recipe
 from cutline.data.augment import Augment
 from cutline.data.batches import EpochShuffle, batches
 from cutline.data.cache import cache_folder
@@ -114,15 +114,18 @@ def train(
     module = TrainingModule(network, vocabulary, recipe, val_references, objective)
     if resumed:
         say(f"going on from {checkpoint}")
-    words = sum(len(caption.split()) + 1 for caption in captions)
-    regions = network.encoder.height * network.encoder.width
-    wanted = wants_compiler(recipe, words=words, vocabulary=len(vocabulary), regions=regions)
+    trainer = _trainer(recipe, out, keep, say)
+    wanted = wants_compiler(
+        recipe,
+        device=trainer.strategy.root_device.type,
+        words=sum(len(caption.split()) + 1 for caption in captions),
+        vocabulary=len(vocabulary),
+        regions=network.encoder.height * network.encoder.width,
+    )
     if wanted:
         say("inner loops are compiled: the first steps take some seconds")
     with compiling(cache_folder(recipe.data.cache) / "compiled", wanted=wanted):
-        _trainer(recipe, out, keep, say).fit(
-            module, *loaders, ckpt_path=checkpoint if resumed else None, weights_only=True
-        )
+        trainer.fit(module, *loaders, ckpt_path=checkpoint if resumed else None, weights_only=True)
     return TrainingResult(load(out / "best"), out / "best", keep.history)
 
 
@@ -138,13 +141,19 @@ def _prepare(out: Path, recipe: Recipe, *, resume: bool) -> None:
                 f"{out} is not empty and nothing there is overwritten; add --resume to go on with "
                 "it, or give another folder with --out."
             )
-        if kept.is_file() and kept.read_text(encoding="utf-8") != text:
+        if kept.is_file() and not _same(read_recipe(kept), recipe):
             raise UsageError(
                 f"{out} was trained by another recipe ({kept}); type the same key=value changes, "
                 "or give another folder with --out."
             )
     out.mkdir(parents=True, exist_ok=True)
     kept.write_text(text, encoding="utf-8")
+
+
+def _same(one: Recipe, other: Recipe) -> bool:
+    """Whether two recipes train the same, however fast."""
+    faster = {"training": {"threads", "compile"}}
+    return one.model_dump(exclude=faster) == other.model_dump(exclude=faster)
 
 
 def _loaders(
