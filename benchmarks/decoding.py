@@ -78,12 +78,12 @@ def told(vocabulary: int, regions: int, captions: int) -> Told:
 def our_step(decoder: Decoder, given: Told, dtype: str = "float32") -> Callable[[], float]:
     """Return a step as `cutline train` takes it in a long training; it returns the loss."""
     mixed = dtype == "bfloat16"  # training.precision: bf16-mixed
-    loops = cache_folder() / "compiled"
+    loops, wanted = cache_folder() / "compiled", compiler() is not None
     optimizer = AdamW(decoder.parameters(), lr=0.0, fused=True)
     read, targets = given.words[:, :, :-1], given.words[:, :, 1:].reshape(-1)
 
     def step() -> float:
-        with matmul_precision("medium"), compiling(loops, wanted=compiler() is not None):
+        with matmul_precision("medium"), compiling(loops, wanted=wanted):
             with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
                 unrolled = unroll(decoder, given.features, read, given.lengths)
                 judged = word_loss(decoder.project(unrolled.output), targets[unrolled.places])

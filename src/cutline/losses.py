@@ -65,10 +65,10 @@ class _Surprise(torch.autograd.Function):
         total = each.new_zeros(())
         even = each.new_tensor(smoothing / size)
         gradient = torch.empty_like(scores) if scores.requires_grad else None
+        smooth, learns = smoothing > 0, gradient is not None
         rows = max(1, PIECE // size)
         for some in (slice(first, first + rows) for first in range(0, words, rows)):
             target = targets[some].unsqueeze(1)
-            smooth, learns = smoothing > 0, gradient is not None
             each[some], above, mean, wanted = _surprises(scores[some], target, even, smooth, learns)
             hits[some] = above < TOP
             if mean is not None:

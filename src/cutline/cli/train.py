@@ -34,10 +34,11 @@ def train(
     from cutline.training import train as run
 
     result = run(plan, folder, resume=resume, say=say)
-    figure, width = plan.training.chosen_by, plan.training.validate_beam
+    figure = plan.training.chosen_by
+    search = figure.removeprefix("val/cider_").replace("_", " ")
     best = max(result.history, key=lambda row: row[figure])
     say(
         f"Best: epoch {best['epoch']:.0f}, validation CIDEr {best[figure]:.3f} "
-        f"({'greedy' if width == 1 else f'beam {width}'}). Model: {result.folder}"
+        f"({search}). Model: {result.folder}"
     )
     say(f"Next: cutline evaluate {result.folder} --data {plan.data.path} --split val")

@@ -21,7 +21,7 @@ from torch.autograd.function import once_differentiable
 
 from cutline.decoders.contract import Decoder
 from cutline.decoders.stand_in import standing_in
-from cutline.functional.products import Product, lay_out
+from cutline.functional.products import Product, lay_out, mixed_dtype
 
 __all__ = ["Going", "deferred_gradients"]
 
@@ -55,11 +55,9 @@ def deferred_gradients(decoder: Decoder) -> Iterator[Going]:
     """
     going = Going()
     device = next(decoder.parameters()).device.type
-    mixed = torch.is_autocast_enabled(device)
-    halves = mixed and device == "cpu" and torch.get_autocast_dtype("cpu") == torch.bfloat16
-    dtype = torch.bfloat16 if halves else None
+    dtype = mixed_dtype(device)
     with ExitStack() as stack:
-        if torch.is_grad_enabled() and (halves or not mixed):
+        if torch.is_grad_enabled() and (dtype or not torch.is_autocast_enabled(device)):
             going.heard = True
             stack.enter_context(
                 standing_in(

@@ -116,6 +116,22 @@ class Lstm(nn.Module, ABC):
     def forward(self, x: Words, state: LstmState | None = None) -> tuple[Words, LstmState]:
         """Read a sequence; return `h` in the same form, and each caption's last state."""
 
+    def packed(
+        self, x: PackedSequence, state: LstmState | None
+    ) -> tuple[PackedSequence, LstmState]:
+        """Read a packed sequence, the longest caption first."""
+        state = state or self.start(int(x.batch_sizes[0]))
+        if x.sorted_indices is not None:
+            state = take_rows(state, x.sorted_indices)
+        outputs, state = self.read(x.data, x.batch_sizes.tolist(), state)
+        if x.unsorted_indices is not None:
+            state = take_rows(state, x.unsorted_indices)
+        return x._replace(data=outputs), state
+
+    @abstractmethod
+    def read(self, words: Tensor, sizes: list[int], state: LstmState) -> tuple[Tensor, LstmState]:
+        """Read packed words (M, E), so many at each step; return `h` (M, H) and all last states."""
+
     @abstractmethod
     def stacked(self, layer: int) -> Stacked:
         """Return a layer's weights, stacked."""
@@ -142,7 +158,7 @@ class ScratchLSTM(Lstm):
     def forward(self, x: Words, state: LstmState | None = None) -> tuple[Words, LstmState]:
         """Take one step after the other."""
         if isinstance(x, PackedSequence):
-            return self._packed(x, state or self.start(int(x.batch_sizes[0])))
+            return self.packed(x, state)
         state = state or self.start(len(x))
         outputs = []
         for x_t in x.unbind(1):
@@ -150,20 +166,15 @@ class ScratchLSTM(Lstm):
             outputs.append(h)
         return torch.stack(outputs, 1), state
 
-    def _packed(self, x: PackedSequence, state: LstmState) -> tuple[PackedSequence, LstmState]:
-        """Step the captions, longest first, that still have something to read."""
-        if x.sorted_indices is not None:
-            state = take_rows(state, x.sorted_indices)
+    def read(self, words: Tensor, sizes: list[int], state: LstmState) -> tuple[Tensor, LstmState]:
+        """Step the captions that still have something to read."""
         outputs, ended = [], []
-        for x_t in torch.split(x.data, x.batch_sizes.tolist()):
+        for x_t in torch.split(words, sizes):
             ended.append(LstmState(state.h[len(x_t) :], state.c[len(x_t) :]))
             h, state = self.step(x_t, first_rows(state, len(x_t)))
             outputs.append(h)
         longest_first = zip(*[state, *reversed(ended)], strict=True)
-        state = LstmState(*(torch.cat(parts) for parts in longest_first))
-        if x.unsorted_indices is not None:
-            state = take_rows(state, x.unsorted_indices)
-        return x._replace(data=torch.cat(outputs)), state
+        return torch.cat(outputs), LstmState(*(torch.cat(parts) for parts in longest_first))
 
     def stacked(self, layer: int) -> Stacked:
         """See `ScratchCell.stacked`."""
@@ -202,19 +213,16 @@ class FusedLSTM(Lstm):
             and x.data.device.type == "cpu"
             and torch.is_grad_enabled()
         ):
-            return self._packed(x, state or self.start(int(x.batch_sizes[0])))
+            return self.packed(x, state)
         rows = int(x.batch_sizes[0]) if isinstance(x, PackedSequence) else len(x)
         h, c = state or self.start(rows)
         layers_first = h.transpose(0, 1).contiguous(), c.transpose(0, 1).contiguous()
         outputs, (h, c) = self.lstm(x, layers_first)
         return outputs, LstmState(h.transpose(0, 1), c.transpose(0, 1))
 
-    def _packed(self, x: PackedSequence, state: LstmState) -> tuple[PackedSequence, LstmState]:
+    def read(self, words: Tensor, sizes: list[int], state: LstmState) -> tuple[Tensor, LstmState]:
         """Read layer by layer, the inputs of all words at once."""
-        sizes = x.batch_sizes.tolist()
-        if x.sorted_indices is not None:
-            state = take_rows(state, x.sorted_indices)
-        words, hs, cs = x.data, [], []
+        hs, cs = [], []
         for layer in range(self.layers):
             weights = self.stacked(layer)
             below = F.dropout(words, self.dropout, self.training) if layer else words
@@ -222,10 +230,7 @@ class FusedLSTM(Lstm):
             words, c = packed_lstm(inputs, state.h[:, layer], state.c[:, layer], weights.Wh, sizes)
             hs.append(_last(words, sizes))
             cs.append(_last(c, sizes))
-        state = LstmState(torch.stack(hs, 1), torch.stack(cs, 1))
-        if x.unsorted_indices is not None:
-            state = take_rows(state, x.unsorted_indices)
-        return x._replace(data=words), state
+        return words, LstmState(torch.stack(hs, 1), torch.stack(cs, 1))
 
     def stacked(self, layer: int) -> Stacked:
         """Return a layer's weights, in our order; the two biases added."""
@@ -279,9 +284,8 @@ def start_like_torch(module: nn.Module, hidden: int) -> None:
 
 def _last(rows: Tensor, sizes: list[int]) -> Tensor:
     """Of packed rows (M, H) the last of each caption, (N, H), the longest caption first."""
-    ends = torch.tensor(sizes).cumsum(0)
-    lengths = (torch.tensor(sizes).unsqueeze(1) > torch.arange(sizes[0])).sum(0)
-    return rows[ends[lengths - 1] - torch.tensor(sizes)[lengths - 1] + torch.arange(sizes[0])]
+    after = zip(torch.split(rows, sizes), [*sizes[1:], 0], strict=True)
+    return torch.cat([part[going:] for part, going in after][::-1])
 
 
 def _swap(stacked: Tensor) -> Tensor:

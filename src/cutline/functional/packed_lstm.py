@@ -9,13 +9,14 @@ in PyTorch's `PackedSequence`: the first of all captions, then the second of tho
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from cutline.functional.products import has, lay_out
+from cutline.functional.products import lay_out, mixed_dtype
 
 __all__ = ["packed_lstm"]
 
@@ -49,7 +50,7 @@ class _PackedLstm(torch.autograd.Function):
     def forward(
         ctx: Any, a: Tensor, h0: Tensor, c0: Tensor, Wh: Tensor, sizes: tuple[int, ...]
     ) -> tuple[Tensor, Tensor]:
-        ctx.dtype, ctx.given = _narrow(Wh), a.dtype
+        ctx.dtype, ctx.given = mixed_dtype(Wh.device.type), a.dtype
         product = lay_out(Wh.t(), dtype=ctx.dtype)
         hidden = h0.shape[1]
         gates = torch.empty(len(a), 4 * hidden, dtype=h0.dtype, device=a.device)
@@ -98,15 +99,8 @@ class _PackedLstm(torch.autograd.Function):
         return da.to(ctx.given), felt_h, felt_c, d_weight, None
 
 
-def _narrow(weight: Tensor) -> torch.dtype | None:
-    """Return the type that mixed precision multiplies in, on a CPU that is fast at it."""
-    mixed = weight.device.type == "cpu" and torch.is_autocast_enabled("cpu")
-    halves = mixed and torch.get_autocast_dtype("cpu") == torch.bfloat16 and has("bfloat16")
-    return torch.bfloat16 if halves else None
-
-
 def _steps(sizes: Sequence[int]) -> list[slice]:
-    ends = [sum(sizes[: t + 1]) for t in range(len(sizes))]
+    ends = list(accumulate(sizes))
     return [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
 
 

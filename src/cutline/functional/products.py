@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["Product", "has", "lay_out", "lay_out_int8"]
+__all__ = ["Product", "has", "lay_out", "lay_out_int8", "mixed_dtype"]
 
 Product = Callable[[Tensor], Tensor]
 
@@ -67,6 +67,13 @@ def has(what: str) -> bool:
     if what == "bfloat16":
         return has("onednn") and _cpu("_is_avx512_bf16_supported")
     return _cpu("_is_vnni_supported") and hasattr(torch, "quantize_per_channel")
+
+
+def mixed_dtype(device: str) -> torch.dtype | None:
+    """Return bfloat16 where mixed precision asks for it now, on a CPU that is fast at it."""
+    mixed = device == "cpu" and torch.is_autocast_enabled(device)
+    halves = mixed and torch.get_autocast_dtype(device) == torch.bfloat16 and has("bfloat16")
+    return torch.bfloat16 if halves else None
 
 
 def _cpu(question: str) -> bool:
