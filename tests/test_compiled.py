@@ -35,7 +35,7 @@ def broken(request, monkeypatch):
 @pytest.fixture(autouse=True)
 def forgotten(monkeypatch):
     """Whether a function failed in another test."""
-    for function in (additive._sums, additive._sums_back, losses._surprises):
+    for function in (additive.pair_sums, additive.pair_sums_back, losses._surprises):
         monkeypatch.setattr(function, "failed", False)
 
 
@@ -77,10 +77,10 @@ def test_compiled_attention_is_the_same(folder):
         plain = looked(images, captions)
         with compiling(folder):
             ours = looked(images, captions)
-        assert additive._sums.compiled
-        assert not additive._sums.failed
-        assert additive._sums_back.compiled
-        assert not additive._sums_back.failed
+        assert additive.pair_sums.compiled
+        assert not additive.pair_sums.failed
+        assert additive.pair_sums_back.compiled
+        assert not additive.pair_sums_back.failed
         for name, expected in plain.items():
             assert torch.allclose(ours[name], expected, rtol=1e-5, atol=1e-6), name
 

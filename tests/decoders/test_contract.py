@@ -76,17 +76,24 @@ def test_a_whole_run_is_the_steps_and_has_their_gradient(
 ):
     features = some_features(len(lengths))
     words, counts = some_captions(lengths)
+    grid = features.grid.requires_grad_()
+    features = features._replace(pooled=grid.mean(1))
 
     def result() -> tuple[Unrolled, list[Tensor]]:
         unrolled = unroll(decoder, features, words, counts)
         loss = decoder.project(unrolled.output).square().sum()
-        return unrolled, torch.autograd.grad(loss, list(decoder.parameters()), allow_unused=True)
+        if unrolled.attention is not None:
+            loss = loss + (1 - unrolled.attention.sum(2)).square().sum()
+        felt = torch.autograd.grad(loss, [grid, *decoder.parameters()], allow_unused=True)
+        return unrolled, felt
 
     whole, gradients = result()
     monkeypatch.setattr(decoder, "run", lambda *_: None)
     steps, own_gradients = result()
     assert torch.equal(whole.places, steps.places)
     assert close(whole.output, steps.output)
+    assert (whole.attention is None) == (steps.attention is None)
+    assert whole.attention is None or close(whole.attention, steps.attention)
     for ours, own in zip(gradients, own_gradients, strict=True):
         assert (ours is None) == (own is None)
         assert ours is None or close(ours, own)

@@ -9,7 +9,7 @@ import torch
 from suite import UNSORTED, V, some_captions, some_features
 from torch import Tensor
 
-from cutline.decoders import Decoder, unroll
+from cutline.decoders import Decoder, Soft, unroll
 from cutline.decoders.deferred import Going
 from cutline.decoders.registry import _DECODERS
 from cutline.functional import Features
@@ -23,6 +23,11 @@ def build(name: str, **fields: Any) -> Decoder:
         vocabulary_size=V, feature_size=7, embedding=5, hidden=6, dropout=0.3, **fields
     )
     return decoder.double().train()
+
+
+@pytest.fixture(autouse=True)
+def _by_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Soft, "run", lambda *_: None)
 
 
 def gradients(decoder: Decoder, features: Features) -> dict[str, Tensor]:

@@ -8,7 +8,6 @@ from suite import START, V, some_features
 
 from cutline.decoders import TORCH, Decoder, Stepper, decoder_names, pack, precisions
 from cutline.decoders.registry import _DECODERS
-from cutline.decoders.stepper import best_words
 from cutline.errors import UsageError
 from cutline.functional import Features
 from cutline.search import Words, beam
@@ -80,13 +79,3 @@ def test_a_precision_that_this_machine_lacks_is_told_with_those_it_has(monkeypat
     monkeypatch.setattr("cutline.decoders.packed.precisions", lambda: ("float32",))
     with pytest.raises(UsageError, match="precision is int8, but this machine has float32"):
         pack(build("soft"), "int8")
-
-
-@pytest.mark.parametrize("size", [5, 64, 700, 2633])
-@pytest.mark.parametrize("k", [1, 5])
-def test_the_best_words_are_those_of_topk(size: int, k: int):
-    scores = torch.randn(40, size, generator=torch.Generator().manual_seed(size))
-    best, words = best_words(scores, k)
-    expected = scores.topk(k, dim=1)
-    assert torch.equal(best, expected.values)
-    assert torch.equal(words, expected.indices)

@@ -41,6 +41,27 @@ def found(script: Script, **settings) -> list[str]:
     return [spelled(hypothesis) for hypothesis in search(script, **settings)[0]]
 
 
+class Listener(Speller):
+    """Keeps what it is asked to read."""
+
+    def __init__(self, script: Script) -> None:
+        super().__init__(script)
+        self.read: list[np.ndarray] = []
+
+    def __call__(self, words, state):
+        self.read.append(words.copy())
+        return super().__call__(words, state)
+
+
+def test_closed_slots_repeat_an_open_one():
+    step = Listener(lexicon({"a": 0.4, "bad": 0.3, "dab": 0.2, "cab": 0.1}))
+    found = beam(step, step.start(1), images=1, words=WORDS, max_words=6, width=4, n_best=4)
+    assert [spelled(h) for h in found[0]] == ["a.", "bad.", "dab.", "cab."]
+    read = np.stack(step.read[1:])
+    assert END not in read
+    assert len(set(read[2])) == 2  # one caption has ended, three go on with "d" or "b"
+
+
 # --- what it finds
 
 GARDEN_PATH = lexicon({"ab": 0.2, "ac": 0.2, "ad": 0.2, "bb": 0.4})

@@ -89,6 +89,6 @@ def test_a_compiled_training_ends_where_the_other_does(tmp_path):
         result = train(read_recipe(path), folder / "out", say=said.append)
         losses.append([epoch["train/cross_entropy_per_word"] for epoch in result.history])
         assert any("compiled" in line for line in said) == wanted
-        assert (additive._sums.compiled is not None) == wanted
-        assert not additive._sums.failed
+        assert (additive.pair_sums.compiled is not None) == wanted
+        assert not additive.pair_sums.failed
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)

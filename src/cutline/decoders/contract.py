@@ -13,8 +13,8 @@ Several captions of one image (its references in training, its beams in search) 
 image `n // K`. Whatever a decoder needs of the image it finds in `memory`; nothing is copied `K`
 times.
 
-Shapes: `B` images, `N` captions, `T` time steps, `R` regions, `D` feature size, `V` vocabulary, `O`
-output size.
+Shapes: `B` images, `N` captions, `T` time steps, `M` words in all, `R` regions, `D` feature size,
+`V` vocabulary, `O` output size.
 """
 
 from abc import ABC, abstractmethod
@@ -23,11 +23,14 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
+from cutline.decoders.best import Rough
 from cutline.functional import Features
+from cutline.functional.order import Order
 
 __all__ = [
     "Decoder",
     "Location",
+    "Ran",
     "Step",
     "block_rows",
     "first_rows",
@@ -65,6 +68,13 @@ class Step(NamedTuple):
     location: Location | None = None
 
 
+class Ran(NamedTuple):
+    """What whole captions gave, `M` words in their order: outputs (M, O), attention (M, R)."""
+
+    output: Tensor
+    attention: Tensor | None = None
+
+
 class Decoder(nn.Module, ABC):
     """A recurrent decoder: a start and a step, with all state passed in and out.
 
@@ -94,24 +104,25 @@ class Decoder(nn.Module, ABC):
         ended are left out (`deferred`).
         """
 
-    def run(self, words: Tensor, lengths: Tensor, state: Any) -> Tensor | None:  # noqa: ARG002
+    def run(self, words: Tensor, order: Order, memory: Any) -> Ran | None:  # noqa: ARG002
         """Read whole captions faster than by steps, or return None: there is nothing but steps.
 
-        Only for a decoder whose steps report their output and nothing else.
+        Only for a decoder whose steps report their output and their attention, and nothing else.
 
         Args:
-            words: what is read at each step, (N, T).
-            lengths: how many of them are real, (N,); zero for a caption that is not there.
-            state: before the first word, `N` rows.
-
-        Returns:
-            The steps' outputs (N, T, O); anything past the end of a caption.
+            words: what is read at each step, (N, T); past the end of a caption anything.
+            order: in which what is returned is wanted, and which words are real.
+            memory: of `B` images.
         """
         return None
 
     @abstractmethod
     def project(self, output: Tensor) -> Tensor:
         """Map outputs (..., O) to unnormalised scores of the vocabulary (..., V)."""
+
+    def rank(self, output: Tensor) -> Tensor | Rough:
+        """As `project`, for a search: outputs (N, O) to scores of which the best must be right."""
+        return self.project(output)
 
 
 def take_rows(rows: Rows, index: Tensor) -> Rows:

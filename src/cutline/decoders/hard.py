@@ -22,6 +22,7 @@ from cutline.decoders.contract import Location, Step
 from cutline.decoders.registry import register
 from cutline.decoders.soft import Look, Memory, Soft
 from cutline.functional import additive_attention, multinoulli, take_regions
+from cutline.functional.order import Order
 
 __all__ = ["Hard"]
 
@@ -82,6 +83,10 @@ class Hard(Soft):
         h, c = super().start(memory)
         undecided = torch.full((len(h),), UNDECIDED, device=h.device)
         return State(h, c, undecided)
+
+    def run(self, words: Tensor, order: Order, memory: Memory) -> None:  # noqa: ARG002
+        """There is nothing but steps: what is drawn is reported."""
+        return
 
     def step(self, words: Tensor, state: Any, memory: Memory) -> Step:
         """As `soft`; in training, the first step decides for each caption what it looks at."""

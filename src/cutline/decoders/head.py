@@ -7,8 +7,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from cutline.decoders.contract import Decoder, Step
+from cutline.decoders.best import Rough
+from cutline.decoders.contract import Decoder, Ran, Step
 from cutline.functional import Features
+from cutline.functional.order import Order
 
 __all__ = ["Head", "Headed"]
 
@@ -54,10 +56,14 @@ class Headed(Decoder):
         """See the decoder."""
         return self.decoder.step(words, state, memory)
 
-    def run(self, words: Tensor, lengths: Tensor, state: Any) -> Tensor | None:
+    def run(self, words: Tensor, order: Order, memory: Any) -> Ran | None:
         """See the decoder."""
-        return self.decoder.run(words, lengths, state)
+        return self.decoder.run(words, order, memory)
 
     def project(self, output: Tensor) -> Tensor:
         """See the decoder."""
         return self.decoder.project(output)
+
+    def rank(self, output: Tensor) -> Tensor | Rough:
+        """See the decoder."""
+        return self.decoder.rank(output)

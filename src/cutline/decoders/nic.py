@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from cutline.decoders.contract import Decoder, Step, take_rows
+from cutline.decoders.contract import Decoder, Ran, Step, repeat_rows, take_rows
 from cutline.decoders.lstm import LstmState, build_lstm
 from cutline.decoders.registry import register
 from cutline.functional import Features
+from cutline.functional.order import Order
 
 __all__ = ["Nic"]
 
@@ -69,8 +70,10 @@ class Nic(Decoder):
         h, state = self.lstm.step(self._drop(self.embed(words)), state)
         return Step(h, state)
 
-    def run(self, words: Tensor, lengths: Tensor, state: LstmState) -> Tensor:
+    def run(self, words: Tensor, order: Order, memory: Memory) -> Ran:
         """Read whole captions, packed so that only real words are computed."""
+        lengths = order.lengths.flatten()
+        state = repeat_rows(self.start(memory), order.lengths.shape[1])
         real = lengths.nonzero()[:, 0]  # an empty caption cannot be packed
         x = pack_padded_sequence(
             self._drop(self.embed(words[real])),
@@ -80,7 +83,8 @@ class Nic(Decoder):
         )
         packed, _ = self.lstm(x, take_rows(state, real))
         h, _ = pad_packed_sequence(packed, batch_first=True, total_length=words.shape[1])
-        return h.new_zeros(len(words), *h.shape[1:]).index_copy(0, real, h)
+        all_h = h.new_zeros(len(words), *h.shape[1:]).index_copy(0, real, h)
+        return Ran(all_h[order.caption, order.step])
 
     def project(self, output: Tensor) -> Tensor:
         """`W_v`."""

@@ -14,9 +14,10 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from cutline.decoders.best import exact_where_best
 from cutline.decoders.contract import Decoder
 from cutline.decoders.head import Headed
-from cutline.decoders.ready_soft import ReadySoft
+from cutline.decoders.ready_soft import Rank, ReadySoft
 from cutline.decoders.soft import Soft
 from cutline.decoders.stand_in import stand_in
 from cutline.errors import UsageError
@@ -48,7 +49,7 @@ def pack(decoder: Decoder, precision: Precision = "float32") -> Decoder:
     ready = None
     if type(inner) is Soft and inner.scratch is None:
         regions = torch.bfloat16 if precision == "bfloat16" else None
-        ready = ReadySoft(inner, make, MAKE["float32"], regions)
+        ready = ReadySoft(inner, make, _ranking(precision), regions)
     stand_in(
         packed,
         matrix=lambda weight: _Matrix(make(weight.t(), None)),
@@ -59,6 +60,14 @@ def pack(decoder: Decoder, precision: Precision = "float32") -> Decoder:
     if ready is None:
         return packed
     return Headed(packed.head, ready) if isinstance(packed, Headed) else ready
+
+
+def _ranking(precision: Precision) -> Callable[[Tensor, Tensor], Rank]:
+    """Say how words are ranked: in low precision all of them roughly, in the lowest there is."""
+    if precision == "float32":
+        return lay_out
+    rough = lay_out_int8 if "int8" in precisions() else MAKE[precision]
+    return lambda weight, bias: exact_where_best(rough(weight, bias), weight, bias)
 
 
 def _maps_to_words(part: nn.Module, decoder: Any) -> bool:

@@ -1,37 +1,56 @@
 """`soft` with its products gathered, for captioning: four in place of seven, and a table of words.
 
+What a caption sees depends on the state before, so that captions with the same parent see the same:
+the look, first half of a step, is made once for all of them (`twins`).
+
     [a; q; f] = h_{t-1} [W_h, W_q, f_beta]      the LSTM's share, the query, the gate's
     z_t = sigmoid(f) * sum_i alpha_ti a_i
-    h_t, c_t = gates(table[y_{t-1}] + a + z_t W_z)      table = E W_y + b, made once
-    output = E y_{t-1} + [h_t; z_t] [L_h; L_z]          E y_{t-1} lies beside the table's row
+    [b; l] = z_t [W_z, L_z]                     what is seen, for the LSTM and for the answer
+
+    h_t, c_t = gates(table[y_{t-1}] + a + b)    table = E W_y + b, made once
+    output = E y_{t-1} + l + h_t L_h            E y_{t-1} lies beside the table's row
 
 The equations are those of `soft`; what is shown here is the order of the sums only.
 
-Shapes: `N` captions, `D` feature size, `E` embedding, `H` hidden, `A` attention.
+Shapes: `B` images, `N` captions, `M` of them that see different things, `D` feature size, `E`
+embedding, `H` hidden, `A` attention.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cutline.decoders.best import Rough
 from cutline.decoders.contract import Decoder, Step
 from cutline.decoders.soft import Memory, Soft
-from cutline.functional import Features, additive_scores, lstm_gates
+from cutline.decoders.twins import find_twins
+from cutline.functional import Features
+from cutline.functional.products import Product
+from cutline.functional.ragged import ragged_contexts, ragged_weights
 
 __all__ = ["ReadySoft"]
 
-Make = Callable[[Tensor, Tensor | None], Callable[[Tensor], Tensor]]
+Make = Callable[[Tensor, Tensor | None], Product]
+Rank = Callable[[Tensor], Tensor | Rough]
 
 GATHERED = ("embed", "W_h", "f_beta", "Wx", "Wh", "b", "L_h", "L_z", "L_o")
+
+
+class State(NamedTuple):
+    """`h` and `c`, both (N, H), and `parent` (N,): which row each was before rows were chosen."""
+
+    h: Tensor
+    c: Tensor
+    parent: Tensor
 
 
 class ReadySoft(Decoder):
     """Takes over a fused `Soft`, and out of it what it gathers.
 
-    `make` lays a weight (O, I) and a bias out, `make_last` those of the map to the vocabulary. The
+    `make` lays a weight (O, I) and a bias out, `rank` those of the map to the vocabulary. The
     regions that contexts are made of are kept as `regions`, because reading them is what takes
     time; by default as they come.
     """
@@ -40,7 +59,11 @@ class ReadySoft(Decoder):
     needs = "grid"
 
     def __init__(
-        self, soft: Soft, make: Make, make_last: Make, regions: torch.dtype | None = None
+        self,
+        soft: Soft,
+        make: Make,
+        rank: Callable[[Tensor, Tensor], Rank],
+        regions: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         self.soft = soft
@@ -48,15 +71,19 @@ class ReadySoft(Decoder):
         words, features = soft.embed.weight.shape[1], soft.W_a.weight.shape[1]
         hidden, attention = soft.Wh.shape[0], soft.W_h.shape[1]
         self.parts = [4 * hidden, attention, features]
-        by_h = torch.cat([soft.Wh.t(), soft.W_h.t(), soft.f_beta.weight])
-        none = soft.b.new_zeros(4 * hidden + attention)
-        self.by_h = make(by_h, torch.cat([none, soft.f_beta.bias]))
-        self.by_z = make(soft.Wx[words:].t(), None)
-        self.by_hz = make(torch.cat([soft.L_h.weight, soft.L_z.weight], 1), soft.L_h.bias)
-        self.by_output = make_last(soft.L_o.weight, soft.L_o.bias)
-        shares = soft.embed.weight @ soft.Wx[:words] + soft.b
-        self.table = torch.cat([shares, soft.embed.weight], 1)
         self.shares = [4 * hidden, words]
+        gates = _gates_of(hidden)
+        none = soft.b.new_zeros(4 * hidden + attention)
+        self.by_h = make(
+            torch.cat([(soft.Wh * gates).t(), soft.W_h.t(), soft.f_beta.weight]),
+            torch.cat([none, soft.f_beta.bias]),
+        )
+        Wy, Wz = torch.split(soft.Wx * gates, [words, features])
+        self.by_z = make(torch.cat([Wz.t(), soft.L_z.weight]), None)
+        self.by_new_h = make(soft.L_h.weight, soft.L_h.bias)
+        self.by_output = rank(soft.L_o.weight, soft.L_o.bias)
+        table = soft.embed.weight @ Wy + soft.b * gates
+        self.table = torch.cat([table, soft.embed.weight], 1)
         for gathered in GATHERED:
             delattr(soft, gathered)
 
@@ -67,19 +94,50 @@ class ReadySoft(Decoder):
 
     def start(self, memory: Memory) -> Any:
         """See `Soft`."""
-        return self.soft.start(memory)
+        h, c = self.soft.start(memory)
+        return State(h, c, torch.arange(len(h)))
 
     def step(self, words: Tensor, state: Any, memory: Memory) -> Step:
         """See `Soft`."""
-        a, query, gate = torch.split(self.by_h(state.h), self.parts, 1)
-        alpha = F.softmax(additive_scores(query, memory.keys, self.soft.v), dim=2)
-        context = (alpha.to(memory.grid.dtype) @ memory.grid).flatten(0, 1)
-        z = gate.sigmoid() * context
+        twins = find_twins(state.parent, len(memory.grid))
+        seen, alpha = self._look(twins.choose(state.h), memory, twins.counts)
+        inner, answer = torch.split(twins.spread(seen), self.shares, 1)
         share, word = torch.split(F.embedding(words, self.table), self.shares, 1)
-        h, c = lstm_gates(share + a + self.by_z(z), state.c)
-        output = word + self.by_hz(torch.cat([h, z], 1))
-        return Step(output, state._replace(h=h, c=c), alpha.flatten(0, 1))
+        h, c = _lstm(share + inner, state.c)
+        output = self.by_new_h(h).add_(word).add_(answer)
+        return Step(output, State(h, c, torch.arange(len(h))), twins.spread(alpha))
 
     def project(self, output: Tensor) -> Tensor:
         """See `Soft`."""
+        scores = self.by_output(output)
+        return scores if isinstance(scores, Tensor) else scores.whole()
+
+    def rank(self, output: Tensor) -> Tensor | Rough:
+        """See `Decoder.rank`."""
         return self.by_output(output)
+
+    def _look(self, h: Tensor, memory: Memory, counts: list[int]) -> tuple[Tensor, Tensor]:
+        """From `M` states, so many of each image, to `[a + b; l]` (M, 4H + E) and `alpha`."""
+        a, query, gate = torch.split(self.by_h(h), self.parts, 1)
+        alpha = ragged_weights(query, memory.keys, self.soft.v, counts)
+        z = gate.sigmoid().mul_(ragged_contexts(alpha, memory.grid, counts))
+        seen = self.by_z(z)
+        seen[:, : self.shares[0]] += a
+        return seen, alpha
+
+
+def _gates_of(hidden: int) -> Tensor:
+    """Return what weights of gates are multiplied with (4H,), so that all four are sigmoids.
+
+    As `tanh(x) = 2 sigmoid(2x) - 1`, and PyTorch's `tanh` takes as long as nine sigmoids, the
+    candidate's are doubled.
+    """
+    return torch.ones(4, 1).index_fill(0, torch.tensor(3), 2).expand(-1, hidden).flatten()
+
+
+def _lstm(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """`functional.lstm_gates`, the candidate's being doubled."""
+    i, f, o, g = gates.sigmoid_().chunk(4, dim=1)
+    c = torch.addcmul(f * c - i, i, g, value=2)
+    m = (2 * c).sigmoid_()
+    return torch.addcmul(-o, o, m, value=2), c

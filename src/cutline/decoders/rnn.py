@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cutline.decoders.contract import Decoder, Step, uniform
+from cutline.decoders.contract import Decoder, Ran, Step, repeat_rows, uniform
 from cutline.decoders.registry import register
 from cutline.functional import Features, rnn, rnn_backward, rnn_step
+from cutline.functional.order import Order
 
 __all__ = ["Rnn"]
 
@@ -78,8 +79,10 @@ class Rnn(Decoder):
         h = rnn_step(self._drop(self.embed(words)), state.h, self.Wx, self.Wh, self.b)
         return Step(h, State(h))
 
-    def run(self, words: Tensor, lengths: Tensor, state: State) -> Tensor:
+    def run(self, words: Tensor, order: Order, memory: Memory) -> Ran:
         """Read whole captions, in blocks of similar length: the padding of each is read too."""
+        lengths = order.lengths.flatten()
+        state = repeat_rows(self.start(memory), order.lengths.shape[1])
         forward = rnn_by_hand if self.by_hand else rnn
         longest_first = lengths.argsort(descending=True)
         outputs = []
@@ -88,7 +91,7 @@ class Rnn(Decoder):
             x = self._drop(self.embed(words[rows, :longest]))
             h = forward(x, state.h[rows], self.Wx, self.Wh, self.b)
             outputs.append(F.pad(h, (0, 0, 0, words.shape[1] - longest)))
-        return torch.cat(outputs)[longest_first.argsort()]
+        return Ran(torch.cat(outputs)[longest_first.argsort()[order.caption], order.step])
 
     def project(self, output: Tensor) -> Tensor:
         """`W_v`."""

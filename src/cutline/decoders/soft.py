@@ -18,10 +18,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cutline.decoders.contract import Decoder, Location, Step, uniform
+from cutline.decoders.contract import Decoder, Location, Ran, Step, uniform
 from cutline.decoders.lstm import ScratchCell
 from cutline.decoders.registry import register
 from cutline.functional import Features, Keys, additive_attention, lstm_step, prepare_keys
+from cutline.functional.attended_lstm import LookWeights, attended_lstm
+from cutline.functional.order import Order
+from cutline.functional.products import mixed_dtype
 
 __all__ = ["Soft"]
 
@@ -106,6 +109,22 @@ class Soft(Decoder):
         h, c = self._lstm(torch.cat([y, z], 1), state.h, state.c)
         output = y + self.L_h(F.dropout(h, self.dropout, self.training)) + self.L_z(z)
         return Step(output, state._replace(h=h, c=c), alpha, location=location)
+
+    def run(self, words: Tensor, order: Order, memory: Memory) -> Ran | None:
+        """Read whole captions on a CPU, see `functional.attended_lstm`."""
+        device = words.device.type
+        by_autocast = torch.is_autocast_enabled(device) and not mixed_dtype(device)
+        if self.scratch is not None or device != "cpu" or by_autocast:
+            return None
+        read = words[order.caption, order.step]
+        y = F.dropout(self.embed(read), self.dropout, self.training)
+        weights = LookWeights(
+            self.Wx, self.Wh, self.b, self.W_h, self.f_beta.weight, self.f_beta.bias, self.v
+        )
+        state = self.start(memory)
+        h, z, alpha = attended_lstm(y, *state, memory.grid, memory.keys, weights, order)
+        added = self.L_h(F.dropout(h, self.dropout, self.training)) + self.L_z(z)[order.looks]
+        return Ran(y + added, alpha[order.looks])
 
     def project(self, output: Tensor) -> Tensor:
         """`L_o`."""

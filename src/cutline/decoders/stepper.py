@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cutline.decoders.best import Rough, best_words
 from cutline.decoders.contract import Decoder, take_rows
 from cutline.functional import Features
 from cutline.search import Scored
@@ -37,19 +38,22 @@ class Stepper:
     def __call__(self, words: Ints, state: Any) -> Scored:
         """Read `words` (N,) in `state`; see `cutline.search.Step`."""
         step = self.decoder.step(torch.from_numpy(words).to(self.device), state, self.memory)
-        scores = self.decoder.project(step.output)
+        scores = self.decoder.rank(step.output)
         return Scored(scores, step.state, step.attention, step.sentinel)
 
 
 class TorchArrays:
     """`cutline.search.Arrays` for tensors on any device."""
 
-    def top(self, scores: Tensor, k: int, banned: Ints) -> tuple[Floats, Ints]:
+    def top(self, scores: Tensor | Rough, k: int, banned: Ints) -> tuple[Floats, Ints]:
         """See `Arrays.top`."""
-        best, words = best_words(self._masked(scores, banned), min(k, scores.shape[1]))
-        return best.numpy(force=True), words.numpy(force=True)
+        best = scores.top(k, torch.from_numpy(banned)) if isinstance(scores, Rough) else None
+        if best is None:
+            log_probs = self._masked(scores, banned)
+            best = best_words(log_probs, min(k, log_probs.shape[1]))
+        return best[0].numpy(force=True), best[1].numpy(force=True)
 
-    def log_probs(self, scores: Tensor, banned: Ints) -> Floats:
+    def log_probs(self, scores: Tensor | Rough, banned: Ints) -> Floats:
         """See `Arrays.log_probs`."""
         all_log_probs: Floats = self._masked(scores, banned).numpy(force=True)
         return all_log_probs
@@ -68,32 +72,11 @@ class TorchArrays:
         small: Floats = known.numpy(force=True)
         return small
 
-    def _masked(self, scores: Tensor, banned: Ints) -> Tensor:
-        log_probs = F.log_softmax(scores.float(), dim=1)
+    def _masked(self, scores: Tensor | Rough, banned: Ints) -> Tensor:
+        every = scores.whole() if isinstance(scores, Rough) else scores
+        log_probs = F.log_softmax(every.float(), dim=1)
         log_probs[:, torch.from_numpy(banned)] = -np.inf
         return log_probs
 
 
 TORCH = TorchArrays()
-
-GROUP = 64  # words
-FEW = 1 << 16  # scores that are sorted as fast as grouped
-
-
-def best_words(log_probs: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return the `k` largest of each row (N, V) and their places, best first.
-
-    They are in the `k` groups with the largest maxima: to find those first is several times as fast
-    as to sort all words.
-    """
-    groups = log_probs.shape[1] // GROUP
-    if groups <= 2 * k or log_probs.numel() < FEW:
-        return tuple(log_probs.topk(k, dim=1))  # type: ignore[return-value]
-    grouped = log_probs.narrow(1, 0, groups * GROUP).view(len(log_probs), groups, GROUP)
-    chosen = grouped.amax(2).topk(k, dim=1).indices
-    word = torch.arange(log_probs.shape[1], device=log_probs.device)
-    among = (chosen.unsqueeze(2) * GROUP + word[:GROUP]).flatten(1)
-    rest = word[groups * GROUP :].expand(len(log_probs), -1)
-    places = torch.cat([among, rest], 1)
-    best, found = log_probs.gather(1, places).topk(k, dim=1)
-    return best, places.gather(1, found)

@@ -16,6 +16,7 @@ from cutline.decoders.contract import Decoder, Location, Step, block_rows, first
 from cutline.decoders.deferred import Going, deferred_gradients
 from cutline.decoders.own_words import draw_words
 from cutline.functional import Features
+from cutline.functional.order import Order
 from cutline.search.arrays import Ints
 
 __all__ = ["Unrolled", "unroll"]
@@ -72,22 +73,23 @@ def unroll(
         banned: words that are never drawn, such as `<pad>`, `<start>` and `<unk>`.
     """
     memory = decoder.prepare(features)
-    state = repeat_rows(decoder.start(memory), words.shape[1])
     if not sampling:
-        known = words[:, :, : int(lengths.max())].flatten(0, 1)
-        output = decoder.run(known, lengths.flatten(), state)
-        if output is not None:
-            return _of_real_words(output, lengths.flatten(), words.shape[2])
+        order = Order(lengths)
+        ran = decoder.run(words[:, :, : order.longest].flatten(0, 1), order, memory)
+        if ran is not None:
+            attention = None if ran.attention is None else _by_caption(ran.attention, order)
+            return Unrolled(ran.output, order.places(words.shape[2]), attention, None)
+    state = repeat_rows(decoder.start(memory), words.shape[1])
     draw = partial(_own_words, decoder, sampling=sampling, banned=banned) if sampling else None
     with deferred_gradients(decoder) as going:
         return _steps(decoder, memory, state, words, lengths, going, draw=draw)
 
 
-def _of_real_words(output: Tensor, lengths: Tensor, longest: int) -> Unrolled:
-    """Choose the outputs (N, T, O) of real words, in the order in which steps give them."""
-    t = torch.arange(output.shape[1], device=lengths.device).unsqueeze(1)
-    step, caption = (t < lengths).nonzero(as_tuple=True)
-    return Unrolled(output[caption, step], caption * longest + step, None, None)
+def _by_caption(rows: Tensor, order: Order) -> Tensor:
+    """Put what real words have (M, R) in its place, zeros past a caption's end: (B, K, T, R)."""
+    empty = rows.new_zeros(order.lengths.numel() * order.longest, rows.shape[1])
+    every = empty.index_copy(0, order.places(order.longest), rows)
+    return every.view(*order.lengths.shape, order.longest, -1)
 
 
 def _steps(

@@ -18,7 +18,14 @@ from torch.autograd.function import once_differentiable
 
 from cutline.compiled import compiled_instead_of
 
-__all__ = ["Keys", "additive_scores", "prepare_keys"]
+__all__ = [
+    "Keys",
+    "additive_scores",
+    "exponential_of",
+    "pair_sums",
+    "pair_sums_back",
+    "prepare_keys",
+]
 
 PIECE = 1 << 18  # pairs at a time: a megabyte
 
@@ -32,7 +39,15 @@ class Keys(NamedTuple):
 
 def prepare_keys(projected: Tensor) -> Keys:
     """Do once for all steps what additive attention needs of its projected regions (B, R, A)."""
-    return Keys(projected, _exponential(projected))
+    return Keys(projected, exponential_of(projected))
+
+
+@torch.no_grad()
+def exponential_of(x: Tensor) -> Tensor:
+    """`exp(2x)`, in single precision at least, kept so that no product of two is undefined."""
+    x = x if x.dtype == torch.float64 else x.float()
+    limit = 300.0 if x.dtype == torch.float64 else 40.0  # tanh is 1 long before
+    return (2 * x.clamp(-limit, limit)).exp()
 
 
 def additive_scores(query: Tensor, keys: Keys | Tensor, v: Tensor) -> Tensor:
@@ -57,8 +72,8 @@ def additive_scores(query: Tensor, keys: Keys | Tensor, v: Tensor) -> Tensor:
 
 def _scores(query: Tensor, exponential: Tensor, v: Tensor) -> Tensor:
     weight = v.to(exponential.dtype)
-    asked = _exponential(query)
-    scores = _sums(exponential, asked, weight)
+    asked = exponential_of(query)
+    scores = pair_sums(exponential, asked, weight)
     return scores.mul_(-2).add_(weight.sum()).to(query.dtype)
 
 
@@ -76,8 +91,8 @@ class _Scores(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, Tensor]:
         query, exponential, v = ctx.saved_tensors
         grad = grad.to(exponential.dtype)
-        asked = _exponential(query)
-        felt, d_query, d_keys = _sums_back(exponential, asked, grad)
+        asked = exponential_of(query)
+        felt, d_query, d_keys = pair_sums_back(exponential, asked, grad)
         d_v = grad.sum() - 2 * felt.sum((0, 1))
         weight = 4 * v.to(exponential.dtype)
         return (
@@ -97,7 +112,7 @@ def _sums_in_pieces(exponential: Tensor, asked: Tensor, weight: Tensor) -> Tenso
 
 
 @compiled_instead_of(_sums_in_pieces)
-def _sums(exponential: Tensor, asked: Tensor, weight: Tensor) -> Tensor:
+def pair_sums(exponential: Tensor, asked: Tensor, weight: Tensor) -> Tensor:
     """Sum `r` over `A`, weighed: (B, K, R)."""
     r = 1 / (1 + exponential.unsqueeze(1) * asked.unsqueeze(2))
     return (r * weight).sum(-1)
@@ -119,7 +134,9 @@ def _sums_back_in_pieces(
 
 
 @compiled_instead_of(_sums_back_in_pieces)
-def _sums_back(exponential: Tensor, asked: Tensor, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def pair_sums_back(
+    exponential: Tensor, asked: Tensor, grad: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """Sum what comes back: `r` over regions (B, K, A), `r - r^2` likewise and over captions."""
     r = 1 / (1 + exponential.unsqueeze(1) * asked.unsqueeze(2))
     felt = r * grad.unsqueeze(-1)
@@ -141,11 +158,3 @@ def _pieces(scores: Tensor, size: int) -> Iterator[tuple[slice, Tensor]]:
     room = scores.new_empty(min(step, images), captions, regions, size)
     for first in range(0, images, step):
         yield slice(first, first + step), room[: images - first]
-
-
-@torch.no_grad()
-def _exponential(x: Tensor) -> Tensor:
-    """`exp(2x)`, in single precision at least, kept so that no product of two is undefined."""
-    x = x if x.dtype == torch.float64 else x.float()
-    limit = 300.0 if x.dtype == torch.float64 else 40.0  # tanh is 1 long before
-    return (2 * x.clamp(-limit, limit)).exp()

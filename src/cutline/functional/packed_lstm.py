@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from cutline.functional.products import lay_out, mixed_dtype
 
-__all__ = ["packed_lstm"]
+__all__ = ["BackThroughGates", "packed_lstm", "through_gates"]
 
 
 def packed_lstm(
@@ -58,10 +58,7 @@ class _PackedLstm(torch.autograd.Function):
         before, memory = h0, c0
         for some, size in zip(_steps(sizes), sizes, strict=True):
             torch.add(a[some], product(before[:size]), out=gates[some])
-            ifo, g = gates[some, : 3 * hidden].sigmoid_(), gates[some, 3 * hidden :].tanh_()
-            i, f, o = ifo.chunk(3, dim=1)
-            torch.mul(f, memory[:size], out=c[some]).addcmul_(i, g)
-            torch.tanh(c[some], out=h[some]).mul_(o)
+            through_gates(gates[some], memory[:size], h=h[some], c=c[some])
             before, memory = h[some], c[some]
         ctx.sizes = sizes
         ctx.save_for_backward(h0, c0, Wh, gates, h, c)
@@ -72,31 +69,54 @@ class _PackedLstm(torch.autograd.Function):
     def backward(ctx: Any, dh: Tensor, dc: Tensor) -> tuple[Tensor | None, ...]:
         h0, c0, Wh, gates, h, c = ctx.saved_tensors
         product = lay_out(Wh, dtype=ctx.dtype)
-        i, f, o, g = gates.chunk(4, dim=1)
         before = _shifted(h0, h, ctx.sizes)
-        memory = _shifted(c0, c, ctx.sizes)
-        # what no step changes, for all words at once
-        squashed = c.tanh()
-        through = o * (1 - squashed * squashed)
-        slopes = torch.cat([g * i * (1 - i), memory * f * (1 - f), i * (1 - g * g)], 1)
-        out = squashed * o * (1 - o)
-        da = torch.empty_like(gates)
-        hidden = h0.shape[1]
+        back = BackThroughGates(gates, c, _shifted(c0, c, ctx.sizes))
         felt_h, felt_c = torch.zeros_like(h0), torch.zeros_like(c0)
         for some in reversed(_steps(ctx.sizes)):
             size = some.stop - some.start
-            now = dh[some] + felt_h[:size]
-            cell = torch.addcmul(dc[some] + felt_c[:size], now, through[some])
-            di, df, dg = slopes[some].chunk(3, dim=1)
-            torch.mul(cell, di, out=da[some, :hidden])
-            torch.mul(cell, df, out=da[some, hidden : 2 * hidden])
-            torch.mul(now, out[some], out=da[some, 2 * hidden : 3 * hidden])
-            torch.mul(cell, dg, out=da[some, 3 * hidden :])
-            felt_h[:size] = product(da[some])
-            torch.mul(cell, f[some], out=felt_c[:size])
+            felt_c[:size] = back(some, dh[some] + felt_h[:size], dc[some] + felt_c[:size])
+            felt_h[:size] = product(back.da[some])
+        da = back.da
         narrow = ctx.dtype or before.dtype
         d_weight = (before.to(narrow).t() @ da.to(narrow)).to(Wh.dtype)
         return da.to(ctx.given), felt_h, felt_c, d_weight, None
+
+
+def through_gates(gates: Tensor, memory: Tensor, *, h: Tensor, c: Tensor) -> None:
+    """Open the gates (N, 4H) in place, and write what comes through them to `h` and `c` (N, H)."""
+    hidden = h.shape[1]
+    ifo, g = gates[:, : 3 * hidden].sigmoid_(), gates[:, 3 * hidden :].tanh_()
+    i, f, o = ifo.chunk(3, dim=1)
+    torch.mul(f, memory, out=c).addcmul_(i, g)
+    torch.tanh(c, out=h).mul_(o)
+
+
+class BackThroughGates:
+    """From gradients of `h` and `c` to those of pre-activations, `da` (M, 4H), some rows at a time.
+
+    What no step changes is made here, for all words at once: of open gates (M, 4H), `c` (M, H) and
+    the `c` before (M, H).
+    """
+
+    def __init__(self, gates: Tensor, c: Tensor, memory: Tensor) -> None:
+        i, f, o, g = gates.chunk(4, dim=1)
+        squashed = c.tanh()
+        self.forget = f
+        self.through = o * (1 - squashed * squashed)
+        self.slopes = torch.cat([g * i * (1 - i), memory * f * (1 - f), i * (1 - g * g)], 1)
+        self.out = squashed * o * (1 - o)
+        self.da = torch.empty_like(gates)
+
+    def __call__(self, some: slice, dh: Tensor, dc: Tensor) -> Tensor:
+        """Take gradients of some rows of `h` and `c`; return those of the `c` before."""
+        cell = torch.addcmul(dc, dh, self.through[some])
+        di, df, dg = self.slopes[some].chunk(3, dim=1)
+        da_i, da_f, da_o, da_g = self.da[some].chunk(4, dim=1)
+        torch.mul(cell, di, out=da_i)
+        torch.mul(cell, df, out=da_f)
+        torch.mul(dh, self.out[some], out=da_o)
+        torch.mul(cell, dg, out=da_g)
+        return cell * self.forget[some]
 
 
 def _steps(sizes: Sequence[int]) -> list[slice]:

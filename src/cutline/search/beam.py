@@ -70,6 +70,7 @@ def beam(
             rows = slots.keep(going)
             trail.keep(rows)
             parents, current = parents[rows], current[rows]
+        parents, current = slots.repeat_live(parents, current)
         state = arrays.take(scored.state, parents)
     found |= slots.read(trail, n_best)
     return [found[image] for image in range(images)]
@@ -134,10 +135,19 @@ class _Slots:
             self.ended[image].append((score, int(image) * self.width + int(slot), self.steps))
             self.closed[image] += 1
             self.log_probs[image, slot] = -np.inf
-        if self.stop_early:
+        if self.stop_early and self.closed.any():
             best = np.array([max(done)[0] if done else -np.inf for done in self.ended])
             hope = self.log_probs.max(1) / self.max_words**self.length_penalty
             self.log_probs[best >= hope] = -np.inf
+
+    def repeat_live(self, *rows: Ints) -> tuple[Ints, ...]:
+        """Let closed slots repeat an open one of their image: what steps may see that they do."""
+        live = self.live
+        if live.all():
+            return rows
+        slot = np.where(live, np.arange(self.width), live.argmax(1)[:, None])
+        chosen = (np.arange(len(live))[:, None] * self.width + slot).reshape(-1)
+        return tuple(each[chosen] for each in rows)
 
     def keep(self, places: Ints) -> Ints:
         """Keep the images at these places only; return their rows.

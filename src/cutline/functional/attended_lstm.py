@@ -1,0 +1,254 @@
+"""An LSTM that looks before it reads, over captions of different lengths; back by hand.
+
+What `soft` does from its first word to its last (Xu et al. 2015, arXiv 1502.03044, equations 1 to
+6, section 4.2.1), as one function with one gradient. Autograd would keep each of some thirty
+operations of a step, and walk through all of them on the way back. Here rows of captions that have
+ended are nowhere, the captions of an image, whose first states are the same, look once for their
+first word, and weights' gradients are one product over all steps.
+
+    [a; q; f] = h_{t-1} [Wh, Wq, Wf]        e_ti = v . tanh(key_i + q)      alpha_t = softmax(e_t)
+    s_t = sum_i alpha_ti a_i                z_t = sigmoid(f + bf) * s_t
+    h_t, c_t = lstm_gates([y_t; z_t] Wx + a + b, c_{t-1})
+
+Shapes: `B` images, `R` regions, `D` feature size, `E` word embedding, `H` hidden state, `A`
+attention size; `M` words in an `Order`; `L` looks: one for each image, then one for each word but
+the first ones.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from cutline.functional.additive import Keys, exponential_of, pair_sums, pair_sums_back
+from cutline.functional.order import Order, Reading
+from cutline.functional.packed_lstm import BackThroughGates, through_gates
+from cutline.functional.products import lay_out, mixed_dtype
+
+__all__ = ["LookWeights", "attended_lstm"]
+
+
+class LookWeights(NamedTuple):
+    """`Wx` (E + D, 4H), `Wh` (H, 4H), `b` (4H,), `Wq` (H, A), `Wf` (D, H), `bf` (D,), `v` (A,).
+
+    Gates stand in the order `i, f, o, g`; `Wf` and `bf` as in `torch.nn.Linear`.
+    """
+
+    Wx: Tensor
+    Wh: Tensor
+    b: Tensor
+    Wq: Tensor
+    Wf: Tensor
+    bf: Tensor
+    v: Tensor
+
+    def by_input(self) -> tuple[Tensor, Tensor]:
+        """Return what words and what is seen are multiplied with, (E, 4H) and (D, 4H)."""
+        seen = len(self.Wf)
+        return self.Wx[:-seen], self.Wx[-seen:]
+
+
+class Kept(NamedTuple):
+    """What the way back needs of each look and of each word."""
+
+    y: Tensor  # (M, E)
+    before: Tensor  # the state that looked, (L, H)
+    asked: Tensor  # exp(2q), (L, A)
+    alpha: Tensor  # (L, R)
+    context: Tensor  # s, (L, D)
+    gate: Tensor  # sigmoid(f + bf), (L, D)
+    z: Tensor  # (L, D)
+    gates: Tensor  # of the LSTM, open, (M, 4H)
+    memory: Tensor  # the c before, (M, H)
+    h: Tensor  # (M, H)
+    c: Tensor  # (M, H)
+
+
+def attended_lstm(
+    y: Tensor,
+    h0: Tensor,
+    c0: Tensor,
+    grid: Tensor,
+    keys: Keys,
+    weights: LookWeights,
+    order: Order,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Read all captions.
+
+    Args:
+        y: embeddings of all words, (M, E).
+        h0: hidden states before the first word, (B, H).
+        c0: cell states before it, (B, H).
+        grid: what contexts are made of, (B, R, D).
+        keys: projected regions, of `B` images.
+        weights: see there.
+        order: of the words.
+
+    Returns:
+        `h` (M, H) after each word, and of each look `z` (L, D) and `alpha` (L, R): `order.looks`
+        says which look was before each word.
+    """
+    found: tuple[Tensor, Tensor, Tensor] = _AttendedLstm.apply(
+        y, h0, c0, grid, *keys, *weights, order
+    )
+    return found
+
+
+class _AttendedLstm(torch.autograd.Function):
+    """With `dseen`, `dquery`, `dgate` for the gradients of `a` (and of `z Wz`), `q` and `f`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        y: Tensor,
+        h0: Tensor,
+        c0: Tensor,
+        grid: Tensor,
+        projected: Tensor,
+        exponential: Tensor,
+        *rest: Any,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        weights, order = LookWeights(*rest[:-1]), rest[-1]
+        ctx.order, ctx.dtype = order, mixed_dtype(y.device.type)
+        ctx.images, ctx.types = len(h0), (h0.dtype, projected.dtype)
+        Wy, Wz = weights.by_input()
+        lay = partial(lay_out, dtype=ctx.dtype)
+        by_z, by_h = lay(Wz.t()), lay(weights.Wh.t())
+        by_q, by_f = lay(weights.Wq.t()), lay(weights.Wf)
+        v = weights.v.to(exponential.dtype) * -2
+        kept = _room(y, exponential, grid, weights, order, ctx.dtype or y.dtype)
+        torch.add(lay(Wy.t())(y), weights.b, out=kept.gates)
+        h, c = (start[: order.readings[0].before].to(y.dtype) for start in (h0, c0))
+        for reading in order.readings:
+            images, looks, words = reading.block[0], reading.looks, reading.words
+            before, memory = reading.remain(h), reading.share(reading.remain(c))
+            asked = exponential_of(by_q(before))
+            alpha = pair_sums(exponential[:images], reading.spread(asked), v).softmax(-1)
+            context = reading.gather(alpha.to(grid.dtype) @ grid[:images])
+            torch.add(by_f(before), weights.bf, out=kept.gate[looks]).sigmoid_()
+            z = torch.mul(kept.gate[looks], context, out=kept.z[looks])
+            gates = kept.gates[words].add_(reading.share(by_z(z).add_(by_h(before))))
+            h, c = kept.h[words], kept.c[words]
+            through_gates(gates, memory, h=h, c=c)
+            kept.before[looks], kept.asked[looks], kept.memory[words] = before, asked, memory
+            kept.alpha[looks], kept.context[looks] = reading.gather(alpha), context
+        ctx.save_for_backward(grid, exponential, *weights, *kept)
+        return kept.h, kept.z, kept.alpha
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dh: Tensor, dz: Tensor, dalpha: Tensor) -> tuple[Tensor | None, ...]:
+        grid, exponential, *rest = ctx.saved_tensors
+        weights, kept = LookWeights(*rest[:7]), Kept(*rest[7:])
+        Wy, Wz = weights.by_input()
+        lay = partial(lay_out, dtype=ctx.dtype)
+        by_z, by_h = lay(Wz), lay(weights.Wh)
+        by_q, by_f = lay(weights.Wq), lay(weights.Wf.t())
+        back = BackThroughGates(kept.gates, kept.c, kept.memory)
+        attention = _BackThroughAttention(grid, exponential, weights.v, ctx.needs_input_grad[3])
+        dseen = kept.z.new_empty(len(kept.z), kept.gates.shape[1])
+        dquery, dgate = torch.empty_like(kept.asked, dtype=dseen.dtype), torch.empty_like(kept.z)
+        last = ctx.order.readings[-1].words
+        felt_h, felt_c = torch.zeros_like(dh[last]), torch.zeros_like(dh[last])
+        for reading in reversed(ctx.order.readings):
+            looks, words = reading.looks, reading.words
+            felt_c = reading.share_back(back(words, dh[words] + felt_h, felt_c))
+            dseen[looks] = reading.share_back(back.da[words])
+            felt_z = by_z(dseen[looks]) + dz[looks]
+            gate = kept.gate[looks]
+            torch.mul(felt_z, kept.context[looks], out=dgate[looks]).mul_(gate - gate * gate)
+            dquery[looks] = attention(
+                reading, kept.asked[looks], kept.alpha[looks], felt_z.mul_(gate), dalpha[looks]
+            )
+            felt_h = by_h(dseen[looks]).to(dh.dtype)
+            felt_h = felt_h.add_(by_q(dquery[looks])).add_(by_f(dgate[looks]))
+            felt_h, felt_c = reading.remain_back(felt_h), reading.remain_back(felt_c)
+        # from here on for all words at once
+        da, y = (each.to(dseen.dtype) for each in (back.da, kept.y))
+        dWx = da.new_empty(weights.Wx.shape)
+        torch.mm(y.t(), da, out=dWx[: y.shape[1]])
+        torch.mm(kept.z.t(), dseen, out=dWx[y.shape[1] :])
+        absent = (0, 0, 0, ctx.images - len(felt_h))
+        return (
+            lay(Wy)(back.da),
+            F.pad(felt_h, absent).to(ctx.types[0]),
+            F.pad(felt_c, absent).to(ctx.types[0]),
+            attention.dgrid,
+            attention.dkeys().to(ctx.types[1]),
+            None,
+            dWx.to(dh.dtype),
+            (kept.before.t() @ dseen).to(dh.dtype),
+            back.da.sum(0),
+            (kept.before.t() @ dquery).to(dh.dtype),
+            (dgate.t() @ kept.before).to(dh.dtype),
+            dgate.sum(0, dtype=dh.dtype),
+            attention.dv.mul_(-2).to(weights.v.dtype),
+            None,
+        )
+
+
+class _BackThroughAttention:
+    """From gradients of contexts and weights to those of queries, step by step.
+
+    Of the regions (if that is wanted), of their keys and of `v` they are added up.
+    """
+
+    def __init__(self, grid: Tensor, exponential: Tensor, v: Tensor, wanted: bool) -> None:
+        self.grid = grid
+        self.exponential = exponential
+        self.slope = v.to(exponential.dtype) * 4
+        self.dgrid = torch.zeros_like(grid) if wanted else None
+        self.dv = torch.zeros_like(self.slope)
+        self.over_captions = torch.zeros_like(exponential)
+
+    def __call__(
+        self, reading: Reading, asked: Tensor, alpha: Tensor, dcontext: Tensor, dalpha: Tensor
+    ) -> Tensor:
+        """Take those of the rows that look; return the queries' (n, A)."""
+        images = reading.block[0]
+        felt = reading.spread(dcontext.to(self.grid.dtype))
+        if self.dgrid is not None:
+            weighed = reading.spread(alpha.to(self.grid.dtype))
+            self.dgrid[:images].baddbmm_(weighed.mT, felt)
+        weighed = alpha * (reading.gather(felt @ self.grid[:images].mT) + dalpha)
+        dscores = weighed - alpha * weighed.sum(1, keepdim=True)
+        over_pairs, over_regions, over_captions = pair_sums_back(
+            self.exponential[:images], reading.spread(asked), reading.spread(dscores)
+        )
+        self.dv += over_pairs.sum((0, 1))
+        self.over_captions[:images] += over_captions
+        return reading.gather(over_regions) * self.slope
+
+    def dkeys(self) -> Tensor:
+        """Of the projected regions, (B, R, A)."""
+        return self.over_captions * self.slope
+
+
+def _room(
+    y: Tensor,
+    exponential: Tensor,
+    grid: Tensor,
+    weights: LookWeights,
+    order: Order,
+    narrow: torch.dtype,
+) -> Kept:
+    """Make room; what products read only is kept as they read it."""
+    words, looks = order.readings[-1].words.stop, order.readings[-1].looks.stop
+    hidden, attention = weights.Wq.shape
+    regions, size = grid.shape[1:]
+    return Kept(
+        y=y,
+        before=y.new_empty(looks, hidden, dtype=narrow),
+        asked=exponential.new_empty(looks, attention),
+        alpha=y.new_empty(looks, regions),
+        context=y.new_empty(looks, size, dtype=narrow),
+        gate=y.new_empty(looks, size),
+        z=y.new_empty(looks, size, dtype=narrow),
+        gates=y.new_empty(words, 4 * hidden),
+        memory=y.new_empty(words, hidden),
+        h=y.new_empty(words, hidden),
+        c=y.new_empty(words, hidden),
+    )
