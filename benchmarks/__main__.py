@@ -27,9 +27,9 @@ LATEST = Path(__file__).parent / "results" / "latest.json"
 def works(only: Sequence[str]) -> Iterator[Work]:
     """Yield the works whose names begin with one of `only`."""
     for part, names in (
-        (decoding, ("train", "beam5", "greedy")),
-        (photos, ("photo", "features", "folder", "start")),
         (scores, ("scores", "reward")),
+        (photos, ("photo", "features", "folder", "start")),
+        (decoding, ("train", "beam5", "greedy")),
     ):
         wanted = [some for some in only if some.startswith(names) or _begins(names, some)]
         if wanted or not only:

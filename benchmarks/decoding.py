@@ -6,7 +6,7 @@ drawn. Before anything is measured, both sides are checked to compute the same.
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,9 +31,11 @@ from cutline.decoders import (
     precisions,
     unroll,
 )
+from cutline.decoders.twins import find_twins
 from cutline.functional import Features
 from cutline.losses import word_loss
-from cutline.search import Words, beam, greedy
+from cutline.search import Scored, Step, Words, beam, greedy
+from cutline.search.arrays import Ints
 
 H = E = A = 512
 SIZE = 2048
@@ -42,12 +44,15 @@ START, END, BANNED = 1, 2, [0, 1, 3]
 
 
 def works() -> Iterator[Work]:
-    """Yield the works, the largest first."""
+    """Yield the works; trainings last, because they load PyTorch's compiler.
+
+    With it come so many objects that Python's garbage collector slows whatever comes after.
+    """
+    for vocabulary, regions in ((9490, 196), (2633, 49)):
+        yield from searching(vocabulary, regions)
     for vocabulary, regions, captions in ((9490, 196, 64), (9490, 49, 250)):
         yield from training(vocabulary, regions, captions)
     yield from decoders()
-    for vocabulary, regions in ((9490, 196), (2633, 49)):
-        yield from searching(vocabulary, regions)
 
 
 # --- training
@@ -139,16 +144,24 @@ def training(vocabulary: int, regions: int, captions: int) -> Iterator[Work]:
 
 
 def _training_products(given: Told, vocabulary: int, regions: int) -> list[Product]:
-    """Forward, and back to inputs and weights; features get no gradient, and are projected once."""
+    """Forward, and back to inputs and weights; features get no gradient, and are projected once.
+
+    An image looks once for the first words of its captions. What needs no step before it is one
+    product over all words.
+    """
     rows = int(given.lengths.sum())
     images, captions = len(given.lengths), max(1, rows // int(given.lengths.max()))
-    steps = rows / captions
-    each = [(E + SIZE, 4 * H), (H, 4 * H + A + SIZE), (H, E), (SIZE, E)]
-    products = [Product(captions, k, n, 2 * steps) for k, n in each]
-    products += [Product(k, rows, n) for k, n in each]
+    looks = rows - int(given.lengths.count_nonzero()) + images
+    in_steps = [(SIZE, 4 * H), (H, 4 * H + A + SIZE)]
+    at_once = [(rows, E, 4 * H), (rows, H, E), (looks, SIZE, E)]
+    products = [Product(captions, k, n, 2 * looks / captions) for k, n in in_steps]
+    products += [Product(k, looks, n) for k, n in in_steps]
+    products += [
+        product for m, k, n in at_once for product in (Product(m, k, n, 2), Product(k, m, n))
+    ]
     products += [Product(rows, E, vocabulary, 2), Product(E, rows, vocabulary)]
     products += [Product(images * regions, SIZE, A), Product(SIZE, images * regions, A)]
-    products += [Product(5, regions, SIZE, 2 * rows / 5)]
+    products += [Product(5, regions, SIZE, 2 * looks / 5)]
     return products
 
 
@@ -184,6 +197,7 @@ def searching(vocabulary: int, regions: int) -> Iterator[Work]:
     expected = _plain_beam(plain, grid[:few])
     assert _beam(packed["float32"], grid)[:few] == expected
     assert _greedy(packed["float32"], grid)[:few] == _plain_greedy(plain, grid[:few])
+    products = _search_products(vocabulary, regions, packed["float32"], grid)
     for precision, decoder in packed.items():
         if precision != "int8":
             yield Work(
@@ -194,7 +208,7 @@ def searching(vocabulary: int, regions: int) -> Iterator[Work]:
                 amount=IMAGES,
                 plain_amount=few,
                 dtype=precision,
-                products=_search_products(vocabulary, regions, IMAGES),
+                products=products,
             )
         yield Work(
             f"beam5_one_v{vocabulary}_{regions}",
@@ -214,32 +228,52 @@ def searching(vocabulary: int, regions: int) -> Iterator[Work]:
     )
 
 
-def _search_products(vocabulary: int, regions: int, images: int) -> list[Product]:
-    rows = images * WIDTH
-    each = [(E + SIZE, 4 * H), (H, 4 * H + A + SIZE), (H, E), (SIZE, E), (E, vocabulary)]
-    products = [Product(rows, k, n, STEPS) for k, n in each]
-    products += [Product(WIDTH, regions, SIZE, images * STEPS)]
-    return [*products, Product(images * regions, SIZE, A)]
-
-
 @torch.inference_mode()
-def _beam(decoder: Decoder, grid: Tensor) -> list[list[int]]:
-    stepper = Stepper(decoder, Features(grid, grid.mean(1), 7, grid.shape[1] // 7))
+def _search_products(vocabulary: int, regions: int, packed: Decoder, grid: Tensor) -> list[Product]:
+    """Count with what captions of the same parent see made once, and words mapped once for all.
+
+    How many see different things at a step depends on the search, so one is made.
+    """
+    looks: list[int] = []
+    stepper = Stepper(packed, _features(grid))
+
+    def counting(words: Ints, state: Any) -> Scored:
+        looks.append(sum(find_twins(state.parent, len(grid)).counts))
+        return stepper(words, state)
+
+    _search(counting, stepper.state, len(grid))
+    products = [
+        Product(some, k, n) for some in looks for k, n in ((SIZE, 4 * H + E), (H, 4 * H + A + SIZE))
+    ]
+    rows = len(grid) * WIDTH
+    products += [Product(rows, k, n, STEPS - 1 + 1 / WIDTH) for k, n in ((H, E), (E, vocabulary))]
+    each = round(sum(looks) / STEPS / len(grid))
+    products += [Product(each, regions, SIZE, sum(looks) / each)]
+    return [*products, Product(len(grid) * regions, SIZE, A)]
+
+
+def _features(grid: Tensor) -> Features:
+    """Make features; `soft` takes a mean of its own, and does not read the pooled one."""
+    return Features(grid, grid[:, 0], 7, grid.shape[1] // 7)
+
+
+def _search(step: Step, state: Any, images: int) -> list[list[int]]:
+    words = Words(START, END, np.array(BANNED))
     found = beam(
-        stepper,
-        stepper.state,
-        images=len(grid),
-        words=Words(START, END, np.array(BANNED)),
-        max_words=STEPS,
-        width=WIDTH,
-        arrays=TORCH,
+        step, state, images=images, words=words, max_words=STEPS, width=WIDTH, arrays=TORCH
     )
     return [best.words for best, *_ in found]
 
 
 @torch.inference_mode()
+def _beam(decoder: Decoder, grid: Tensor) -> list[list[int]]:
+    stepper = Stepper(decoder, _features(grid))
+    return _search(stepper, stepper.state, len(grid))
+
+
+@torch.inference_mode()
 def _greedy(decoder: Decoder, grid: Tensor) -> list[list[int]]:
-    stepper = Stepper(decoder, Features(grid, grid.mean(1), 7, grid.shape[1] // 7))
+    stepper = Stepper(decoder, _features(grid))
     words = Words(START, END, np.array(BANNED))
     found = greedy(
         stepper, stepper.state, images=len(grid), words=words, max_words=STEPS, arrays=TORCH

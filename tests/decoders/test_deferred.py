@@ -9,7 +9,7 @@ import torch
 from suite import UNSORTED, V, some_captions, some_features
 from torch import Tensor
 
-from cutline.decoders import Decoder, Soft, unroll
+from cutline.decoders import Decoder, Hard, Soft, unroll
 from cutline.decoders.deferred import Going
 from cutline.decoders.registry import _DECODERS
 from cutline.functional import Features
@@ -27,7 +27,8 @@ def build(name: str, **fields: Any) -> Decoder:
 
 @pytest.fixture(autouse=True)
 def _by_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Soft, "run", lambda *_: None)
+    for kind in (Soft, Hard):
+        monkeypatch.setattr(kind, "run", lambda *_: None)
 
 
 def gradients(decoder: Decoder, features: Features) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cutline.decoders import Soft, unroll
+from cutline.decoders import Hard, Soft, Unrolled, unroll
 from cutline.functional import Features
 from cutline.functional.order import Order
 from cutline.functional.products import has
@@ -41,6 +41,55 @@ def test_rows_go_to_the_block_and_back():
     assert block[:, :, 0].tolist() == [[1, 2], [0, 0], [3, 0]]
     assert torch.equal(second.gather(block), rows)
     assert second.remain_back(rows).flatten().tolist() == [1, 2, 3, 0]
+
+
+def test_where_looks_are_drawn_each_caption_has_its_own():
+    first, second, *_ = Order(LENGTHS, drawn=True).readings
+    assert first.looks == first.words == slice(0, 4)
+    assert first.like is None
+    assert first.remain(torch.tensor([7, 8, 9])).tolist() == [7, 7, 9, 9]
+    assert first.remain_back(torch.ones(4)).tolist() == [2, 0, 2]
+    assert first.spread(torch.arange(1, 5)).tolist() == [[1, 2, 0], [0, 0, 0], [3, 0, 4]]
+    assert second.looks == second.words == slice(4, 7)
+    assert Order(LENGTHS, drawn=True).looks.tolist() == list(range(10))
+
+
+@pytest.mark.parametrize("expectation", [0.0, 1.0])
+def test_drawn_places_in_one_go_are_those_of_the_steps(monkeypatch, expectation: float):
+    torch.manual_seed(0)
+    hard = Hard(
+        vocabulary_size=30,
+        feature_size=7,
+        embedding=5,
+        hidden=6,
+        attention=4,
+        dropout=0.0,
+        expectation=expectation,
+    ).double()
+    monkeypatch.setattr(hard, "_draw", lambda alpha: alpha.argmax(1))
+    grid = torch.rand(3, 6, 7).double().requires_grad_()
+    features = Features(grid, grid.mean(1), 2, 3)
+    words = torch.randint(4, 30, (3, 3, 4))
+
+    def result() -> tuple[Unrolled, tuple[Tensor, ...]]:
+        unrolled = unroll(hard.train(), features, words, LENGTHS)
+        assert unrolled.location is not None
+        loss = hard.project(unrolled.output).square().sum()
+        loss = loss + unrolled.location.log_prob.sum() + unrolled.location.entropy.square().sum()
+        return unrolled, torch.autograd.grad(loss, [grid, *hard.parameters()])
+
+    (whole, felt), _ = result(), monkeypatch.setattr(hard, "run", lambda *_: None)
+    steps, felt_by_steps = result()
+    assert whole.location is not None
+    assert steps.location is not None
+    assert (whole.location.region >= 0).all() == (expectation == 0)
+    assert torch.equal(whole.location.region, steps.location.region)
+    for ours, theirs in zip(
+        (whole.output, whole.attention, *whole.location, *felt),
+        (steps.output, steps.attention, *steps.location, *felt_by_steps),
+        strict=True,
+    ):
+        assert torch.allclose(ours, theirs, rtol=0, atol=1e-10)
 
 
 @pytest.mark.skipif(not has("bfloat16"), reason="this CPU is not fast in bfloat16")

@@ -73,6 +73,7 @@ class Ran(NamedTuple):
 
     output: Tensor
     attention: Tensor | None = None
+    location: Location | None = None
 
 
 class Decoder(nn.Module, ABC):
@@ -107,7 +108,7 @@ class Decoder(nn.Module, ABC):
     def run(self, words: Tensor, order: Order, memory: Any) -> Ran | None:  # noqa: ARG002
         """Read whole captions faster than by steps, or return None: there is nothing but steps.
 
-        Only for a decoder whose steps report their output and their attention, and nothing else.
+        Only for a decoder that reports no sentinel.
 
         Args:
             words: what is read at each step, (N, T); past the end of a caption anything.

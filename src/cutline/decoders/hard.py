@@ -18,11 +18,11 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from cutline.decoders.contract import Location, Step
+from cutline.decoders.contract import Location, Ran, Step
 from cutline.decoders.registry import register
 from cutline.decoders.soft import Look, Memory, Soft
 from cutline.functional import additive_attention, multinoulli, take_regions
-from cutline.functional.order import Order
+from cutline.functional.order import Order, Reading
 
 __all__ = ["Hard"]
 
@@ -84,9 +84,22 @@ class Hard(Soft):
         undecided = torch.full((len(h),), UNDECIDED, device=h.device)
         return State(h, c, undecided)
 
-    def run(self, words: Tensor, order: Order, memory: Memory) -> None:  # noqa: ARG002
-        """There is nothing but steps: what is drawn is reported."""
-        return
+    def run(self, words: Tensor, order: Order, memory: Memory) -> Ran | None:
+        """As `soft`, in training, each caption with looks of its own."""
+        if not (self.training and self._runs(words.device.type)):
+            return None
+        order = Order(order.lengths, drawn=True)
+        expected = torch.rand(len(words), device=words.device) < self.expected
+        looks_at = []
+
+        def draw(reading: Reading, alpha: Tensor) -> Tensor:
+            mean = expected[order.caption[reading.words]]
+            looks_at.append(self._draw(alpha).masked_fill(mean, -1))
+            return looks_at[-1]
+
+        ran = self._run(words, order, memory, draw)
+        assert ran.attention is not None
+        return ran._replace(location=_locate(ran.attention, torch.cat(looks_at)))
 
     def step(self, words: Tensor, state: Any, memory: Memory) -> Step:
         """As `soft`; in training, the first step decides for each caption what it looks at."""
@@ -111,14 +124,16 @@ class Hard(Soft):
     def _sample(self, alpha: Tensor, memory: Memory, *, instead: Tensor, context: Tensor) -> Look:
         """Draw where to look; rows of `instead` (N,) look at `context` (N, D), and nowhere."""
         region = self._draw(alpha)
-        log_prob, entropy = multinoulli(alpha, region)
-        location = Location(
-            region.masked_fill(instead, -1),
-            log_prob.masked_fill(instead, 0),
-            entropy.masked_fill(instead, 0),
-        )
+        location = _locate(alpha, region.masked_fill(instead, -1))
         z = torch.where(instead.unsqueeze(1), context, take_regions(memory.grid, region))
         return Look(z, alpha, location)
 
     def _draw(self, alpha: Tensor) -> Tensor:
         return alpha.detach().multinomial(1)[:, 0]
+
+
+def _locate(alpha: Tensor, region: Tensor) -> Location:
+    """Say how probable regions (N,) were, drawn from `alpha` (N, R); -1 where none was."""
+    nowhere = region < 0
+    log_prob, entropy = multinoulli(alpha, region.clamp_min(0))
+    return Location(region, log_prob.masked_fill(nowhere, 0), entropy.masked_fill(nowhere, 0))

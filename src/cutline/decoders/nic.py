@@ -12,11 +12,12 @@ Shapes: `B` images, `N` captions, `T` time steps, `D` feature size, `E` embeddin
 
 from typing import Literal, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
-from cutline.decoders.contract import Decoder, Ran, Step, repeat_rows, take_rows
+from cutline.decoders.contract import Decoder, Ran, Step, take_rows
 from cutline.decoders.lstm import LstmState, build_lstm
 from cutline.decoders.registry import register
 from cutline.functional import Features
@@ -73,18 +74,17 @@ class Nic(Decoder):
     def run(self, words: Tensor, order: Order, memory: Memory) -> Ran:
         """Read whole captions, packed so that only real words are computed."""
         lengths = order.lengths.flatten()
-        state = repeat_rows(self.start(memory), order.lengths.shape[1])
-        real = lengths.nonzero()[:, 0]  # an empty caption cannot be packed
-        x = pack_padded_sequence(
-            self._drop(self.embed(words[real])),
-            lengths[real].cpu(),
-            batch_first=True,
-            enforce_sorted=False,
-        )
-        packed, _ = self.lstm(x, take_rows(state, real))
-        h, _ = pad_packed_sequence(packed, batch_first=True, total_length=words.shape[1])
-        all_h = h.new_zeros(len(words), *h.shape[1:]).index_copy(0, real, h)
-        return Ran(all_h[order.caption, order.step])
+        longest_first = lengths.argsort(descending=True, stable=True)[
+            : int(lengths.count_nonzero())
+        ]
+        rank = torch.empty_like(lengths)
+        rank[longest_first] = torch.arange(len(longest_first), device=rank.device)
+        packed = (order.step * len(lengths) + rank[order.caption]).argsort()
+        x = self._drop(self.embed(words[order.caption[packed], order.step[packed]]))
+        sizes = torch.bincount(order.step).cpu()
+        state = take_rows(self.start(memory), longest_first // order.lengths.shape[1])
+        h, _ = self.lstm(PackedSequence(x, sizes), state)
+        return Ran(h.data[packed.argsort()])
 
     def project(self, output: Tensor) -> Tensor:
         """`W_v`."""

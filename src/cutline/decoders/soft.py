@@ -22,7 +22,7 @@ from cutline.decoders.contract import Decoder, Location, Ran, Step, uniform
 from cutline.decoders.lstm import ScratchCell
 from cutline.decoders.registry import register
 from cutline.functional import Features, Keys, additive_attention, lstm_step, prepare_keys
-from cutline.functional.attended_lstm import LookWeights, attended_lstm
+from cutline.functional.attended_lstm import Draw, LookWeights, attended_lstm
 from cutline.functional.order import Order
 from cutline.functional.products import mixed_dtype
 
@@ -112,17 +112,22 @@ class Soft(Decoder):
 
     def run(self, words: Tensor, order: Order, memory: Memory) -> Ran | None:
         """Read whole captions on a CPU, see `functional.attended_lstm`."""
-        device = words.device.type
-        by_autocast = torch.is_autocast_enabled(device) and not mixed_dtype(device)
-        if self.scratch is not None or device != "cpu" or by_autocast:
+        if not self._runs(words.device.type):
             return None
-        read = words[order.caption, order.step]
-        y = F.dropout(self.embed(read), self.dropout, self.training)
-        weights = LookWeights(
-            self.Wx, self.Wh, self.b, self.W_h, self.f_beta.weight, self.f_beta.bias, self.v
-        )
+        return self._run(words, order, memory)
+
+    def _runs(self, device: str) -> bool:
+        by_autocast = torch.is_autocast_enabled(device) and not mixed_dtype(device)
+        return self.scratch is None and device == "cpu" and not by_autocast
+
+    def _run(self, words: Tensor, order: Order, memory: Memory, draw: Draw | None = None) -> Ran:
+        y = F.dropout(self.embed(words[order.caption, order.step]), self.dropout, self.training)
+        gate = () if draw else (self.f_beta.weight, self.f_beta.bias)
+        weights = LookWeights(self.Wx, self.Wh, self.b, self.W_h, self.v, *gate)
         state = self.start(memory)
-        h, z, alpha = attended_lstm(y, *state, memory.grid, memory.keys, weights, order)
+        h, z, alpha = attended_lstm(
+            y, state.h, state.c, memory.grid, memory.keys, weights, order, draw
+        )
         added = self.L_h(F.dropout(h, self.dropout, self.training)) + self.L_z(z)[order.looks]
         return Ran(y + added, alpha[order.looks])
 

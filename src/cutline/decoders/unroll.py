@@ -78,7 +78,8 @@ def unroll(
         ran = decoder.run(words[:, :, : order.longest].flatten(0, 1), order, memory)
         if ran is not None:
             attention = None if ran.attention is None else _by_caption(ran.attention, order)
-            return Unrolled(ran.output, order.places(words.shape[2]), attention, None)
+            places = order.places(words.shape[2])
+            return Unrolled(ran.output, places, attention, None, ran.location)
     state = repeat_rows(decoder.start(memory), words.shape[1])
     draw = partial(_own_words, decoder, sampling=sampling, banned=banned) if sampling else None
     with deferred_gradients(decoder) as going:

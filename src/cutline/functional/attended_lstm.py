@@ -10,11 +10,14 @@ first word, and weights' gradients are one product over all steps.
     s_t = sum_i alpha_ti a_i                z_t = sigmoid(f + bf) * s_t
     h_t, c_t = lstm_gates([y_t; z_t] Wx + a + b, c_{t-1})
 
+And what `hard` does, where `z_t` is a region that was drawn, or `s_t` as it is (section 4.1).
+
 Shapes: `B` images, `R` regions, `D` feature size, `E` word embedding, `H` hidden state, `A`
 attention size; `M` words in an `Order`; `L` looks: one for each image, then one for each word but
 the first ones.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -26,29 +29,29 @@ from torch.nn import functional as F
 from cutline.functional.additive import Keys, exponential_of, pair_sums, pair_sums_back
 from cutline.functional.order import Order, Reading
 from cutline.functional.packed_lstm import BackThroughGates, through_gates
-from cutline.functional.products import lay_out, mixed_dtype
+from cutline.functional.products import Product, lay_out, mixed_dtype
 
-__all__ = ["LookWeights", "attended_lstm"]
+__all__ = ["Draw", "LookWeights", "attended_lstm"]
 
 
 class LookWeights(NamedTuple):
-    """`Wx` (E + D, 4H), `Wh` (H, 4H), `b` (4H,), `Wq` (H, A), `Wf` (D, H), `bf` (D,), `v` (A,).
+    """`Wx` (E + D, 4H), `Wh` (H, 4H), `b` (4H,), `Wq` (H, A), `v` (A,), `Wf` (D, H), `bf` (D,).
 
-    Gates stand in the order `i, f, o, g`; `Wf` and `bf` as in `torch.nn.Linear`.
+    Gates stand in the order `i, f, o, g`. `Wf` and `bf`, as in `torch.nn.Linear`, are not there
+    where places are drawn.
     """
 
     Wx: Tensor
     Wh: Tensor
     b: Tensor
     Wq: Tensor
-    Wf: Tensor
-    bf: Tensor
     v: Tensor
+    Wf: Tensor | None = None
+    bf: Tensor | None = None
 
-    def by_input(self) -> tuple[Tensor, Tensor]:
-        """Return what words and what is seen are multiplied with, (E, 4H) and (D, 4H)."""
-        seen = len(self.Wf)
-        return self.Wx[:-seen], self.Wx[-seen:]
+    def by_input(self, size: int) -> tuple[Tensor, Tensor]:
+        """Return what words and features of this size are multiplied with, (E, 4H), (D, 4H)."""
+        return self.Wx[:-size], self.Wx[-size:]
 
 
 class Kept(NamedTuple):
@@ -58,13 +61,15 @@ class Kept(NamedTuple):
     before: Tensor  # the state that looked, (L, H)
     asked: Tensor  # exp(2q), (L, A)
     alpha: Tensor  # (L, R)
-    context: Tensor  # s, (L, D)
-    gate: Tensor  # sigmoid(f + bf), (L, D)
     z: Tensor  # (L, D)
     gates: Tensor  # of the LSTM, open, (M, 4H)
     memory: Tensor  # the c before, (M, H)
     h: Tensor  # (M, H)
     c: Tensor  # (M, H)
+
+
+Draw = Callable[[Reading, Tensor], Tensor]
+"""From weights (n, R) of those that look to the region that each looks at, (n,): -1 for `s_t`."""
 
 
 def attended_lstm(
@@ -75,6 +80,7 @@ def attended_lstm(
     keys: Keys,
     weights: LookWeights,
     order: Order,
+    draw: Draw | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Read all captions.
 
@@ -84,21 +90,22 @@ def attended_lstm(
         c0: cell states before it, (B, H).
         grid: what contexts are made of, (B, R, D).
         keys: projected regions, of `B` images.
-        weights: see there.
-        order: of the words.
+        weights: with those of a gate, or without and what is seen is drawn.
+        order: of the words; `drawn` with a `draw`.
+        draw: see there.
 
     Returns:
         `h` (M, H) after each word, and of each look `z` (L, D) and `alpha` (L, R): `order.looks`
         says which look was before each word.
     """
     found: tuple[Tensor, Tensor, Tensor] = _AttendedLstm.apply(
-        y, h0, c0, grid, *keys, *weights, order
+        y, h0, c0, grid, *keys, *weights, order, draw
     )
     return found
 
 
 class _AttendedLstm(torch.autograd.Function):
-    """With `dseen`, `dquery`, `dgate` for the gradients of `a` (and of `z Wz`), `q` and `f`."""
+    """With `dseen` and `dquery` for the gradients of `a`, which is that of `z Wz`, and of `q`."""
 
     @staticmethod
     def forward(
@@ -111,15 +118,15 @@ class _AttendedLstm(torch.autograd.Function):
         exponential: Tensor,
         *rest: Any,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        weights, order = LookWeights(*rest[:-1]), rest[-1]
+        weights, order, draw = LookWeights(*rest[:-2]), *rest[-2:]
         ctx.order, ctx.dtype = order, mixed_dtype(y.device.type)
         ctx.images, ctx.types = len(h0), (h0.dtype, projected.dtype)
-        Wy, Wz = weights.by_input()
+        Wy, Wz = weights.by_input(grid.shape[2])
         lay = partial(lay_out, dtype=ctx.dtype)
-        by_z, by_h = lay(Wz.t()), lay(weights.Wh.t())
-        by_q, by_f = lay(weights.Wq.t()), lay(weights.Wf)
+        by_z, by_h, by_q = lay(Wz.t()), lay(weights.Wh.t()), lay(weights.Wq.t())
         v = weights.v.to(exponential.dtype) * -2
         kept = _room(y, exponential, grid, weights, order, ctx.dtype or y.dtype)
+        ctx.glimpse = _Drawn(draw, grid, order) if draw else _Gated(weights, kept, lay)
         torch.add(lay(Wy.t())(y), weights.b, out=kept.gates)
         h, c = (start[: order.readings[0].before].to(y.dtype) for start in (h0, c0))
         for reading in order.readings:
@@ -128,13 +135,12 @@ class _AttendedLstm(torch.autograd.Function):
             asked = exponential_of(by_q(before))
             alpha = pair_sums(exponential[:images], reading.spread(asked), v).softmax(-1)
             context = reading.gather(alpha.to(grid.dtype) @ grid[:images])
-            torch.add(by_f(before), weights.bf, out=kept.gate[looks]).sigmoid_()
-            z = torch.mul(kept.gate[looks], context, out=kept.z[looks])
+            kept.before[looks], kept.asked[looks], kept.memory[words] = before, asked, memory
+            kept.alpha[looks] = reading.gather(alpha)
+            z = ctx.glimpse.see(reading, before, context, kept.alpha[looks], kept.z[looks])
             gates = kept.gates[words].add_(reading.share(by_z(z).add_(by_h(before))))
             h, c = kept.h[words], kept.c[words]
             through_gates(gates, memory, h=h, c=c)
-            kept.before[looks], kept.asked[looks], kept.memory[words] = before, asked, memory
-            kept.alpha[looks], kept.context[looks] = reading.gather(alpha), context
         ctx.save_for_backward(grid, exponential, *weights, *kept)
         return kept.h, kept.z, kept.alpha
 
@@ -143,28 +149,25 @@ class _AttendedLstm(torch.autograd.Function):
     def backward(ctx: Any, dh: Tensor, dz: Tensor, dalpha: Tensor) -> tuple[Tensor | None, ...]:
         grid, exponential, *rest = ctx.saved_tensors
         weights, kept = LookWeights(*rest[:7]), Kept(*rest[7:])
-        Wy, Wz = weights.by_input()
+        Wy, Wz = weights.by_input(grid.shape[2])
         lay = partial(lay_out, dtype=ctx.dtype)
-        by_z, by_h = lay(Wz), lay(weights.Wh)
-        by_q, by_f = lay(weights.Wq), lay(weights.Wf.t())
+        by_z, by_h, by_q = lay(Wz), lay(weights.Wh), lay(weights.Wq)
         back = BackThroughGates(kept.gates, kept.c, kept.memory)
         attention = _BackThroughAttention(grid, exponential, weights.v, ctx.needs_input_grad[3])
+        glimpse = ctx.glimpse.back(attention.dgrid, lay)
         dseen = kept.z.new_empty(len(kept.z), kept.gates.shape[1])
-        dquery, dgate = torch.empty_like(kept.asked, dtype=dseen.dtype), torch.empty_like(kept.z)
+        dquery = torch.empty_like(kept.asked, dtype=dseen.dtype)
         last = ctx.order.readings[-1].words
         felt_h, felt_c = torch.zeros_like(dh[last]), torch.zeros_like(dh[last])
         for reading in reversed(ctx.order.readings):
             looks, words = reading.looks, reading.words
             felt_c = reading.share_back(back(words, dh[words] + felt_h, felt_c))
             dseen[looks] = reading.share_back(back.da[words])
-            felt_z = by_z(dseen[looks]) + dz[looks]
-            gate = kept.gate[looks]
-            torch.mul(felt_z, kept.context[looks], out=dgate[looks]).mul_(gate - gate * gate)
+            dcontext, felt_h = glimpse(reading, by_z(dseen[looks]) + dz[looks])
             dquery[looks] = attention(
-                reading, kept.asked[looks], kept.alpha[looks], felt_z.mul_(gate), dalpha[looks]
+                reading, kept.asked[looks], kept.alpha[looks], dcontext, dalpha[looks]
             )
-            felt_h = by_h(dseen[looks]).to(dh.dtype)
-            felt_h = felt_h.add_(by_q(dquery[looks])).add_(by_f(dgate[looks]))
+            felt_h = felt_h + by_h(dseen[looks]) + by_q(dquery[looks])
             felt_h, felt_c = reading.remain_back(felt_h), reading.remain_back(felt_c)
         # from here on for all words at once
         da, y = (each.to(dseen.dtype) for each in (back.da, kept.y))
@@ -183,11 +186,111 @@ class _AttendedLstm(torch.autograd.Function):
             (kept.before.t() @ dseen).to(dh.dtype),
             back.da.sum(0),
             (kept.before.t() @ dquery).to(dh.dtype),
-            (dgate.t() @ kept.before).to(dh.dtype),
-            dgate.sum(0, dtype=dh.dtype),
             attention.dv.mul_(-2).to(weights.v.dtype),
+            *glimpse.weights(kept.before),
+            None,
             None,
         )
+
+
+class _Gated:
+    """`z = sigmoid(f + bf) * s`."""
+
+    def __init__(self, weights: LookWeights, kept: Kept, lay: Callable[[Tensor], Product]) -> None:
+        assert weights.Wf is not None
+        assert weights.bf is not None
+        self.Wf, self.bf = weights.Wf, weights.bf
+        self.by_f = lay(self.Wf)
+        self.gate = kept.h.new_empty(kept.z.shape)
+        self.context = torch.empty_like(kept.z)
+
+    def see(
+        self,
+        reading: Reading,
+        before: Tensor,
+        context: Tensor,
+        alpha: Tensor,  # noqa: ARG002
+        z: Tensor,
+    ) -> Tensor:
+        """Write what is seen to `z` (n, D)."""
+        gate = self.gate[reading.looks]
+        torch.add(self.by_f(before), self.bf, out=gate).sigmoid_()
+        self.context[reading.looks] = context
+        return torch.mul(gate, context, out=z)
+
+    def back(
+        self,
+        dgrid: Tensor | None,  # noqa: ARG002
+        lay: Callable[[Tensor], Product],
+    ) -> "_BackThroughGate":
+        """Begin the way back."""
+        return _BackThroughGate(self, lay(self.Wf.t()))
+
+
+class _BackThroughGate:
+    def __init__(self, made: _Gated, by_f: Product) -> None:
+        self.made = made
+        self.by_f = by_f
+        self.dgate = torch.empty_like(made.context)
+
+    def __call__(self, reading: Reading, dz: Tensor) -> tuple[Tensor, Tensor]:
+        """From a gradient of `z` (n, D) to those of `s` (n, D) and of the state before (n, H)."""
+        gate, dgate = self.made.gate[reading.looks], self.dgate[reading.looks]
+        torch.mul(dz, self.made.context[reading.looks], out=dgate).mul_(gate - gate * gate)
+        return dz * gate, self.by_f(dgate).to(dz.dtype)
+
+    def weights(self, before: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradients of `Wf` and `bf`."""
+        exact = self.made.gate.dtype
+        return (self.dgate.t() @ before).to(exact), self.dgate.sum(0, dtype=exact)
+
+
+class _Drawn:
+    """`z = a_s` where a region `s` was drawn, elsewhere `s_t`."""
+
+    def __init__(self, draw: Draw, grid: Tensor, order: Order) -> None:
+        self.draw = draw
+        self.grid = grid
+        self.image = order.caption // order.lengths.shape[1]
+        self.region = torch.empty_like(self.image)
+
+    def see(
+        self,
+        reading: Reading,
+        before: Tensor,  # noqa: ARG002
+        context: Tensor,
+        alpha: Tensor,
+        z: Tensor,
+    ) -> Tensor:
+        """Write what is seen to `z` (n, D)."""
+        region = self.region[reading.looks] = self.draw(reading, alpha)
+        drawn = region >= 0
+        z.copy_(context)
+        z[drawn] = self.grid[self.image[reading.looks][drawn], region[drawn]].to(z.dtype)
+        return z
+
+    def back(self, dgrid: Tensor | None, lay: Any) -> "_BackThroughDrawn":  # noqa: ARG002
+        """Begin the way back."""
+        return _BackThroughDrawn(self, dgrid)
+
+
+class _BackThroughDrawn:
+    def __init__(self, made: _Drawn, dgrid: Tensor | None) -> None:
+        self.made = made
+        self.dgrid = dgrid
+
+    def __call__(self, reading: Reading, dz: Tensor) -> tuple[Tensor, float]:
+        """From a gradient of `z` (n, D) to that of `s` (n, D); the state before has none."""
+        region = self.made.region[reading.looks]
+        drawn = region >= 0
+        if self.dgrid is not None:
+            place = self.made.image[reading.looks][drawn], region[drawn]
+            self.dgrid.index_put_(place, dz[drawn].to(self.dgrid.dtype), accumulate=True)
+        return dz.masked_fill(drawn.unsqueeze(1), 0), 0.0
+
+    def weights(self, before: Tensor) -> tuple[None, None]:  # noqa: ARG002
+        """Return no gradients."""
+        return None, None
 
 
 class _BackThroughAttention:
@@ -244,8 +347,6 @@ def _room(
         before=y.new_empty(looks, hidden, dtype=narrow),
         asked=exponential.new_empty(looks, attention),
         alpha=y.new_empty(looks, regions),
-        context=y.new_empty(looks, size, dtype=narrow),
-        gate=y.new_empty(looks, size),
         z=y.new_empty(looks, size, dtype=narrow),
         gates=y.new_empty(words, 4 * hidden),
         memory=y.new_empty(words, hidden),

@@ -16,9 +16,9 @@ class Reading(NamedTuple):
     """One step: `n` captions look, and read a word each.
 
     They are of the first images and captions, a `block` (images, captions), and stand at `places`
-    (n,) in it; at the first step each image looks once, for all of its captions. `looks` and
-    `words` say which they are among all looks and all words. `stay` (n,) are those that go on of
-    `before` captions, and `like` (n,) says whose look each has. None stands for all in their order.
+    (n,) in it. `looks` and `words` say which they are among all looks and all words. `stay` (n,)
+    are those that go on of `before` captions, at the first step of the images, and `like` (n,) says
+    whose look each has. None stands for all in their order.
     """
 
     looks: slice
@@ -49,7 +49,7 @@ class Reading(NamedTuple):
         """From a gradient of what remained to that of all there were."""
         if self.stay is None:
             return rows
-        return rows.new_zeros(self.before, *rows.shape[1:]).index_copy_(0, self.stay, rows)
+        return rows.new_zeros(self.before, *rows.shape[1:]).index_add_(0, self.stay, rows)
 
     def share(self, rows: Tensor) -> Tensor:
         """Give what was made for those that look to those that read."""
@@ -64,10 +64,15 @@ class Reading(NamedTuple):
 
 
 class Order:
-    """The order of captions of these `lengths` (B, K); an image's captions stay together."""
+    """The order of captions of these `lengths` (B, K); an image's captions stay together.
 
-    def __init__(self, lengths: Tensor) -> None:
+    All of them begin in the same state. So at the first step each image looks once, for all of its
+    captions, but where looks are `drawn`: then each caption has its own.
+    """
+
+    def __init__(self, lengths: Tensor, *, drawn: bool = False) -> None:
         self.lengths = lengths
+        self.drawn = drawn
         self.longest = int(lengths.max())
         t = torch.arange(self.longest, device=lengths.device).unsqueeze(1)
         # of each word: at which step it is read, by which of the N captions
@@ -81,9 +86,10 @@ class Order:
     def looks(self) -> Tensor:
         """Say which look was before each word, (M,)."""
         first = self.readings[0]
-        rest = range(first.looks.stop, self.readings[-1].looks.stop)
-        assert first.like is not None
-        return torch.cat([first.like, torch.tensor(rest, device=first.like.device).long()])
+        rest = torch.arange(first.looks.stop, self.readings[-1].looks.stop)
+        if first.like is None:
+            return torch.cat([torch.arange(first.looks.stop), rest])
+        return torch.cat([first.like, rest.to(first.like.device)])
 
     @cached_property
     def readings(self) -> list[Reading]:
@@ -91,20 +97,24 @@ class Order:
         each = self.lengths.shape[1]
         counts = torch.bincount(self.step, minlength=self.longest).tolist()
         found: list[Reading] = []
+        looked = read = 0
         before: Tensor | None = None
         for now in torch.split(self.caption, counts):
             image, caption = now // each, now % each
             block = int(image.max()) + 1, int(caption.max()) + 1
-            if before is None:
-                looks, words = slice(0, block[0]), slice(0, len(now))
-                found.append(Reading(looks, words, (block[0], 1), block[0], like=image))
+            words = slice(read, read + len(now))
+            if before is None and not self.drawn:
+                looks, alone = slice(0, block[0]), (block[0], 1)
+                found.append(Reading(looks, words, alone, block[0], like=image))
             else:
-                start, read = found[-1].looks.stop, found[-1].words.stop
-                looks, words = slice(start, start + len(now)), slice(read, read + len(now))
+                looks = slice(looked, looked + len(now))
                 places = None
                 if len(now) < block[0] * block[1]:
                     places = image * block[1] + caption
-                stay = torch.searchsorted(before, now) if len(now) < len(before) else None
-                found.append(Reading(looks, words, block, len(before), places, stay))
-            before = now
+                stay: Tensor | None = image
+                size = block[0] if before is None else len(before)
+                if before is not None:
+                    stay = torch.searchsorted(before, now) if len(now) < size else None
+                found.append(Reading(looks, words, block, size, places, stay))
+            looked, read, before = looks.stop, words.stop, now
         return found
