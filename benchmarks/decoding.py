@@ -91,8 +91,9 @@ def our_step(decoder: Decoder, given: Told, dtype: str = "float32") -> Callable[
         with matmul_precision("medium"), compiling(loops, wanted=wanted):
             with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
                 unrolled = unroll(decoder, given.features, read, given.lengths)
-                judged = word_loss(decoder.project(unrolled.output), targets[unrolled.places])
-            return _descend(judged.loss / judged.words, decoder, optimizer)
+                scores, real = decoder.project(unrolled.output), targets[unrolled.places]
+                judged = word_loss(scores, real, per=len(real))
+            return _descend(judged.loss, decoder, optimizer)
 
     return step
 

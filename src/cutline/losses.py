@@ -21,7 +21,7 @@ PIECE = 1 << 18  # scores at a time: a megabyte
 class WordLoss(NamedTuple):
     """Sums over words: `loss` (smoothed), `cross_entropy` in nats, `top5` hits; `words` of them.
 
-    `log_likelihood` (M,) is of each word. Only `loss` has a gradient.
+    `log_likelihood` (M,) is of each word. Only `loss` has a gradient, and it is divided by `per`.
     """
 
     loss: Tensor
@@ -36,15 +36,19 @@ class WordLoss(NamedTuple):
         return (self.cross_entropy / self.words).exp()
 
 
-def word_loss(scores: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> WordLoss:
+def word_loss(
+    scores: Tensor, targets: Tensor, *, label_smoothing: float = 0.0, per: int = 1
+) -> WordLoss:
     """Cross-entropy of real words, summed.
 
     Args:
         scores: not normalised, (M, V).
         targets: the words, (M,).
         label_smoothing: probability spread over the whole vocabulary (Szegedy et al. 2016).
+        per: what `loss` is divided by, such as the number of captions. To divide later is the same,
+            but goes through the gradient (M, V) once more.
     """
-    each, smooth, top5 = _Surprise.apply(scores, targets, label_smoothing)
+    each, smooth, top5 = _Surprise.apply(scores, targets, label_smoothing, per)
     known = each.detach()
     return WordLoss(smooth, known.sum(), top5.sum(), len(targets), -known)
 
@@ -57,59 +61,64 @@ class _Surprise(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, scores: Tensor, targets: Tensor, smoothing: float) -> Any:
+    def forward(ctx: Any, scores: Tensor, targets: Tensor, smoothing: float, per: int) -> Any:
         exact = scores.dtype if scores.dtype == torch.float64 else torch.float32
         words, size = scores.shape
         each = scores.new_empty(words, dtype=exact)
         hits = torch.empty_like(targets, dtype=torch.bool)
         total = each.new_zeros(())
-        even = each.new_tensor(smoothing / size)
+        even, scale = each.new_tensor(smoothing / size), each.new_tensor(1 / per)
         gradient = torch.empty_like(scores) if scores.requires_grad else None
         smooth, learns = smoothing > 0, gradient is not None
         rows = max(1, PIECE // size)
         for some in (slice(first, first + rows) for first in range(0, words, rows)):
             target = targets[some].unsqueeze(1)
-            each[some], above, mean, wanted = _surprises(scores[some], target, even, smooth, learns)
+            each[some], above, mean, wanted = _surprises(
+                scores[some], target, even, scale, smooth, learns
+            )
             hits[some] = above < TOP
             if mean is not None:
                 total += smoothing * mean.sum()
             if gradient is not None:
-                asked = torch.full_like(target, -(1 - smoothing), dtype=exact)
+                asked = torch.full_like(target, -(1 - smoothing) / per, dtype=exact)
                 gradient[some] = wanted.scatter_add_(1, target, asked)
         total += (1 - smoothing) * each.sum()
         ctx.gradient = gradient
         ctx.mark_non_differentiable(each, hits)
-        return each, total, hits
+        return each, total * scale, hits
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, _: Tensor, grad: Tensor, __: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.gradient * grad.to(ctx.gradient.dtype), None, None
+    def backward(ctx: Any, _: Tensor, grad: Tensor, __: Tensor) -> tuple[Tensor | None, ...]:
+        # to ask is to wait for a GPU
+        as_it_is = grad.device.type == "cpu" and float(grad) == 1
+        felt = ctx.gradient if as_it_is else ctx.gradient * grad.to(ctx.gradient.dtype)
+        return felt, None, None, None
 
 
 Surprises = tuple[Tensor, Tensor, Tensor | None, Any]
 
 
 def _surprises_in_turn(
-    scores: Tensor, target: Tensor, even: Tensor, smooth: bool, learns: bool
+    scores: Tensor, target: Tensor, even: Tensor, scale: Tensor, smooth: bool, learns: bool
 ) -> Surprises:
     log_probs = F.log_softmax(scores, dim=1, dtype=even.dtype)
     return (
         -log_probs.gather(1, target)[:, 0],
         (scores > scores.gather(1, target)).sum(1),
         -log_probs.mean(1) if smooth else None,
-        log_probs.exp_().sub_(even) if learns else None,
+        log_probs.exp_().sub_(even).mul_(scale) if learns else None,
     )
 
 
 @compiled_instead_of(_surprises_in_turn)
 def _surprises(
-    scores: Tensor, target: Tensor, even: Tensor, smooth: bool, learns: bool
+    scores: Tensor, target: Tensor, even: Tensor, scale: Tensor, smooth: bool, learns: bool
 ) -> Surprises:
     """`-log p` of the target, how many words score above it; the mean of `-log p`; `p - even`.
 
-    (M,) but for the last, (M, V); scores (M, V), targets (M, 1), `even` a scalar of the type to
-    compute in. The last two are there if they are asked for.
+    (M,) but for the last, (M, V); scores (M, V), targets (M, 1), `even` and a `scale` of the last
+    scalars of the type to compute in. The last two are there if they are asked for.
     """
     scores = scores.to(even.dtype)
     known = scores.gather(1, target)
@@ -120,7 +129,7 @@ def _surprises(
         (total.log() - (known - most))[:, 0],
         (scores > known).sum(1),
         (total.log() - (scores - most).mean(1, keepdim=True))[:, 0] if smooth else None,
-        shares / total - even if learns else None,
+        (shares / total - even) * scale if learns else None,
     )
 
 

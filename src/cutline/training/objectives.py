@@ -70,6 +70,8 @@ class Likelihood(Objective):
         """See `Objective`."""
         batch = self._sampled_often(batch)
         features = network.features(batch.inputs)
+        lengths = batch.lengths.flatten()
+        captions = int((lengths > 0).sum())
         unrolled, words = read_references(
             network.decoder,
             features,
@@ -77,10 +79,9 @@ class Likelihood(Objective):
             self.words,
             sampling=sampling,
             label_smoothing=self.label_smoothing,
+            per=captions,
         )
-        lengths = batch.lengths.flatten()
-        captions = int((lengths > 0).sum())
-        value = words.loss / captions
+        value = words.loss
         figures = {"cross_entropy_per_word": words.cross_entropy / words.words}
         if unrolled.attention is not None:
             figures["attention_peak"] = unrolled.attention.amax(-1).sum().detach() / words.words
@@ -189,15 +190,16 @@ def read_references(
     *,
     sampling: float = 0.0,
     label_smoothing: float = 0.0,
+    per: int = 1,
 ) -> tuple[Unrolled, WordLoss]:
-    """Read the references of `B` images, and judge each next word: teacher forcing."""
+    """Read the references of `B` images, and judge each next word, see `word_loss`."""
     read, targets = batch.words[:, :, :-1], batch.words[:, :, 1:]
     unrolled = unroll(
         decoder, features, read, batch.lengths, sampling=sampling, banned=special.banned
     )
     scores = decoder.project(unrolled.output)
     judged = word_loss(
-        scores, targets.reshape(-1)[unrolled.places], label_smoothing=label_smoothing
+        scores, targets.reshape(-1)[unrolled.places], label_smoothing=label_smoothing, per=per
     )
     return unrolled, judged
 
