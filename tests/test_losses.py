@@ -66,3 +66,16 @@ def test_only_the_loss_carries_a_gradient(scores, targets):
     assert not losses.cross_entropy.requires_grad
     assert not losses.top5.requires_grad
     assert gradcheck(lambda s: word_loss(s, targets, label_smoothing=0.1).loss, [scores])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_divided_on_the_way_it_has_the_gradient_of_divided_after(dtype: torch.dtype):
+    scores, targets = torch.randn(M, V).to(dtype).requires_grad_(), torch.randint(0, V, (M,))
+    scale = 65536.0  # a gradient scaler's, more than float16 holds
+    found = word_loss(scores, targets, per=320).loss
+    wanted = word_loss(scores, targets).loss / 320
+    assert torch.allclose(found, wanted)
+    (ours,) = torch.autograd.grad(found * scale, scores)
+    (theirs,) = torch.autograd.grad(wanted * scale, scores)
+    assert ours.isfinite().all()
+    assert torch.allclose(ours, theirs, rtol=0.01, atol=1e-3)

@@ -67,7 +67,9 @@ class _Surprise(torch.autograd.Function):
         each = scores.new_empty(words, dtype=exact)
         hits = torch.empty_like(targets, dtype=torch.bool)
         total = each.new_zeros(())
-        even, scale = each.new_tensor(smoothing / size), each.new_tensor(1 / per)
+        # a scaler of float16 gradients multiplies first, so that what is divided is not lost
+        at_once, ctx.later = (1, per) if scores.dtype == torch.float16 else (per, 1)
+        even, scale = each.new_tensor(smoothing / size), each.new_tensor(1 / at_once)
         gradient = torch.empty_like(scores) if scores.requires_grad else None
         smooth, learns = smoothing > 0, gradient is not None
         rows = max(1, PIECE // size)
@@ -80,17 +82,18 @@ class _Surprise(torch.autograd.Function):
             if mean is not None:
                 total += smoothing * mean.sum()
             if gradient is not None:
-                asked = torch.full_like(target, -(1 - smoothing) / per, dtype=exact)
+                asked = torch.full_like(target, -(1 - smoothing) / at_once, dtype=exact)
                 gradient[some] = wanted.scatter_add_(1, target, asked)
         total += (1 - smoothing) * each.sum()
         ctx.gradient = gradient
         ctx.mark_non_differentiable(each, hits)
-        return each, total * scale, hits
+        return each, total / per, hits
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, _: Tensor, grad: Tensor, __: Tensor) -> tuple[Tensor | None, ...]:
-        # to ask is to wait for a GPU
+        grad = grad / ctx.later
+        # to ask is to wait for a GPU; what is returned as it is nobody may write to
         as_it_is = grad.device.type == "cpu" and float(grad) == 1
         felt = ctx.gradient if as_it_is else ctx.gradient * grad.to(ctx.gradient.dtype)
         return felt, None, None, None

@@ -1,11 +1,12 @@
 """The best words are found, and exact where all others are rough."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
 from cutline.decoders import TORCH
-from cutline.decoders.best import EXACT, best_words, exact_where_best
+from cutline.decoders.best import EXACT, Rough, best_words, exact_where_best
 
 N, V, SIZE = 40, 900, 32
 BANNED = torch.tensor([0, 1, 3])
@@ -43,6 +44,17 @@ def test_scores_are_exact_where_they_are_best_and_rough_elsewhere():
     off = (rough.whole() - right).abs() > 1e-4
     assert not off.gather(1, rough.words).any()
     assert off.float().mean() > 0.9
+
+
+def test_a_word_that_only_seemed_to_be_certain_does_no_harm():
+    rough = torch.zeros(1, 10)
+    rough[0, 4] = 60
+    right = torch.zeros(1, 10)
+    right[0, 4] = -5
+    words = torch.arange(2, 10).unsqueeze(0)
+    best, _ = TORCH.top(Rough(rough, words, right.gather(1, words)), 3, np.array([0, 1, 3]))
+    assert np.isfinite(best).all()
+    assert (best <= 0).all()
 
 
 @pytest.mark.parametrize("k", [1, 5])

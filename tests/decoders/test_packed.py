@@ -10,6 +10,7 @@ from cutline.decoders import TORCH, Decoder, Stepper, decoder_names, pack, preci
 from cutline.decoders.registry import _DECODERS
 from cutline.errors import UsageError
 from cutline.functional import Features
+from cutline.functional.products import has, lay_out_int8
 from cutline.search import Words, beam
 
 NEAR = {"float32": 1e-5, "bfloat16": 0.02, "int8": 0.1}
@@ -79,3 +80,18 @@ def test_a_precision_that_this_machine_lacks_is_told_with_those_it_has(monkeypat
     monkeypatch.setattr("cutline.decoders.packed.precisions", lambda: ("float32",))
     with pytest.raises(UsageError, match="precision is int8, but this machine has float32"):
         pack(build("soft"), "int8")
+
+
+@pytest.mark.skipif(not has("int8"), reason="this CPU has no fast products in eight bits")
+@pytest.mark.parametrize("biased", [True, False])
+def test_in_eight_bits_a_row_does_not_depend_on_its_neighbours(biased: bool):
+    torch.manual_seed(0)
+    weight, bias = torch.randn(20, 30), torch.randn(20) if biased else None
+    product = lay_out_int8(weight, bias)
+    rows = torch.randn(4, 30)
+    alone = product(rows[:3])
+    rows[3] *= 1000
+    assert torch.allclose(product(rows)[:3], alone, atol=1e-5)
+    wanted = torch.nn.functional.linear(rows, weight, bias)
+    assert ((product(rows) - wanted).norm(dim=1) < 0.02 * wanted.norm(dim=1)).all()
+    assert product(torch.zeros(1, 30)).isfinite().all()

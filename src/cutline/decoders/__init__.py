@@ -8,9 +8,10 @@ head         a projection before any of them
 unroll       over captions that are known
 deferred     gradients of weights, once a caption
 packed       weights laid out for captioning
-products     with weights that are laid out
 ready_soft   `soft`, its products gathered
-stand_in     what those two put in the place of weights
+twins        captions that see the same
+best         the best words of many
+stand_in     what `deferred` and `packed` put in the place of weights
 rollout      captions made up, with a gradient
 stepper      for a search
 """

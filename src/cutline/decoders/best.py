@@ -20,7 +20,10 @@ EXACT = 8  # words: of a beam of five, and three that are banned
 
 
 class Rough(NamedTuple):
-    """Scores (N, V) of low precision, and beside them the best `words` of each row, `exact`ly."""
+    """Scores (N, V) of low precision, and beside them the best `words` of each row, `exact`ly.
+
+    In a beam wider than five, words beyond the `EXACT` best count with their rough scores.
+    """
 
     scores: Tensor
     words: Tensor
@@ -36,7 +39,8 @@ class Rough(NamedTuple):
             return None
         rough = F.log_softmax(self.scores, 1).gather(1, self.words)
         log_probs = rough + (self.exact - self.scores.gather(1, self.words))
-        log_probs -= (log_probs.exp() - rough.exp()).sum(1, keepdim=True).log1p()
+        rest = (1 - rough.exp().sum(1, keepdim=True)).clamp_min(0)
+        log_probs -= (rest + log_probs.exp().sum(1, keepdim=True)).log()
         log_probs[(self.words.unsqueeze(2) == banned).any(2)] = -torch.inf
         best, places = log_probs.topk(k, dim=1)
         return best, self.words.gather(1, places)

@@ -2,8 +2,9 @@
 
 A caption is made of products of few rows with large weights, so what counts is how weights are
 read. `float32` lays them out as oneDNN wants them, which changes no number but by rounding;
-`bfloat16` halves them, `int8` quarters them (one scale for each output, rows of inputs quantised
-as they come). States, attention, sums and the scores of words stay in single precision.
+`bfloat16` halves them, `int8` quarters them (one scale for each output, one for each row of inputs
+as it comes). States, attention and sums stay in single precision, and so do the scores of words, or
+at least of the best (`best`).
 """
 
 import copy

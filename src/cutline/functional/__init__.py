@@ -8,7 +8,14 @@ recurrent    RNN and LSTM, a step and a whole sequence; the RNN's gradient writt
 additive     the scores of additive attention, fast
 attention    where a caption looks: dot products, a small network, a sentinel
 objectives   what training makes small
-products     with a weight that was laid out for them; not part of the interface
+
+What makes the decoders fast, and is not part of the interface:
+
+products       with a weight that was laid out for them
+ragged         additive attention where images have different numbers of captions
+order          in which the words of many captions are read
+packed_lstm    an LSTM over whole captions, back by hand
+attended_lstm  one that looks before it reads
 
 Shapes: `B` images, `N` captions (`N = B * K` where several captions share an image), `T` time
 steps, `E` word embedding, `H` hidden state, `R` image regions (a grid of `h x w`), `D` feature

@@ -42,19 +42,22 @@ def lay_out(
 
 
 def lay_out_int8(weight: Tensor, bias: Tensor | None = None) -> Product:
-    """As `lay_out`, in eight bits: one scale for each output, inputs quantised as they come."""
-    scale = (weight.abs().amax(1) / 127).clamp_min(torch.finfo(weight.dtype).tiny)
+    """As `lay_out`, in eight bits: one scale for each output, one for each row as it comes."""
+    tiny = torch.finfo(weight.dtype).tiny
+    scale = (weight.abs().amax(1) / 127).clamp_min(tiny)
     zero = torch.zeros(len(weight), dtype=torch.long)
     with warnings.catch_warnings():  # torch means to drop its quantised tensors: see `has`
         warnings.simplefilter("ignore", UserWarning)
         rounded = torch.quantize_per_channel(
             weight.contiguous(), scale.double(), zero, 0, torch.qint8
         )
-    laid_out = torch.ops.quantized.linear_prepack(rounded, bias)
+    laid_out = torch.ops.quantized.linear_prepack(rounded, None)
 
     def product(x: Tensor) -> Tensor:
-        y: Tensor = torch.ops.quantized.linear_dynamic(x, laid_out, False)
-        return y
+        # torch has one scale for all rows: what is said of an image would depend on its neighbours
+        largest = x.abs().amax(-1, keepdim=True).clamp_min(tiny)
+        y: Tensor = torch.ops.quantized.linear_dynamic(x / largest, laid_out, False)
+        return y.mul_(largest) if bias is None else torch.addcmul(bias, y, largest, out=y)
 
     return product
 
