@@ -74,9 +74,8 @@ class Nic(Decoder):
     def run(self, words: Tensor, order: Order, memory: Memory) -> Ran:
         """Read whole captions, packed so that only real words are computed."""
         lengths = order.lengths.flatten()
-        longest_first = lengths.argsort(descending=True, stable=True)[
-            : int(lengths.count_nonzero())
-        ]
+        real = int(lengths.count_nonzero())  # an empty caption cannot be packed
+        longest_first = lengths.argsort(descending=True, stable=True)[:real]
         rank = torch.empty_like(lengths)
         rank[longest_first] = torch.arange(len(longest_first), device=rank.device)
         packed = (order.step * len(lengths) + rank[order.caption]).argsort()

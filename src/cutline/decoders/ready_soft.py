@@ -28,6 +28,7 @@ from cutline.decoders.contract import Decoder, Step
 from cutline.decoders.soft import Memory, Soft
 from cutline.decoders.twins import find_twins
 from cutline.functional import Features
+from cutline.functional.packed_lstm import through_gates
 from cutline.functional.products import Product
 from cutline.functional.ragged import ragged_contexts, ragged_weights
 
@@ -72,17 +73,16 @@ class ReadySoft(Decoder):
         hidden, attention = soft.Wh.shape[0], soft.W_h.shape[1]
         self.parts = [4 * hidden, attention, features]
         self.shares = [4 * hidden, words]
-        gates = _gates_of(hidden)
         none = soft.b.new_zeros(4 * hidden + attention)
         self.by_h = make(
-            torch.cat([(soft.Wh * gates).t(), soft.W_h.t(), soft.f_beta.weight]),
+            torch.cat([soft.Wh.t(), soft.W_h.t(), soft.f_beta.weight]),
             torch.cat([none, soft.f_beta.bias]),
         )
-        Wy, Wz = torch.split(soft.Wx * gates, [words, features])
+        Wy, Wz = torch.split(soft.Wx, [words, features])
         self.by_z = make(torch.cat([Wz.t(), soft.L_z.weight]), None)
         self.by_new_h = make(soft.L_h.weight, soft.L_h.bias)
         self.by_output = rank(soft.L_o.weight, soft.L_o.bias)
-        table = soft.embed.weight @ Wy + soft.b * gates
+        table = soft.embed.weight @ Wy + soft.b
         self.table = torch.cat([table, soft.embed.weight], 1)
         for gathered in GATHERED:
             delattr(soft, gathered)
@@ -103,7 +103,8 @@ class ReadySoft(Decoder):
         seen, alpha = self._look(twins.choose(state.h), memory, twins.counts)
         inner, answer = torch.split(twins.spread(seen), self.shares, 1)
         share, word = torch.split(F.embedding(words, self.table), self.shares, 1)
-        h, c = _lstm(share + inner, state.c)
+        h, c = torch.empty_like(state.h), torch.empty_like(state.c)
+        through_gates(share + inner, state.c, h=h, c=c)
         output = self.by_new_h(h).add_(word).add_(answer)
         return Step(output, State(h, c, torch.arange(len(h))), twins.spread(alpha))
 
@@ -124,20 +125,3 @@ class ReadySoft(Decoder):
         seen = self.by_z(z)
         seen[:, : self.shares[0]] += a
         return seen, alpha
-
-
-def _gates_of(hidden: int) -> Tensor:
-    """Return what weights of gates are multiplied with (4H,), so that all four are sigmoids.
-
-    As `tanh(x) = 2 sigmoid(2x) - 1`, and PyTorch's `tanh` takes as long as nine sigmoids, the
-    candidate's are doubled.
-    """
-    return torch.ones(4, 1).index_fill(0, torch.tensor(3), 2).expand(-1, hidden).flatten()
-
-
-def _lstm(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """`functional.lstm_gates`, the candidate's being doubled."""
-    i, f, o, g = gates.sigmoid_().chunk(4, dim=1)
-    c = torch.addcmul(f * c - i, i, g, value=2)
-    m = (2 * c).sigmoid_()
-    return torch.addcmul(-o, o, m, value=2), c

@@ -22,7 +22,8 @@ from cutline.decoders.contract import Decoder, Location, Ran, Step, uniform
 from cutline.decoders.lstm import ScratchCell
 from cutline.decoders.registry import register
 from cutline.functional import Features, Keys, additive_attention, lstm_step, prepare_keys
-from cutline.functional.attended_lstm import Draw, LookWeights, attended_lstm
+from cutline.functional.attended_lstm import LookWeights, attended_lstm
+from cutline.functional.glimpse import Draw
 from cutline.functional.order import Order
 from cutline.functional.products import mixed_dtype
 

@@ -16,6 +16,7 @@ ragged         additive attention where images have different numbers of caption
 order          in which the words of many captions are read
 packed_lstm    an LSTM over whole captions, back by hand
 attended_lstm  one that looks before it reads
+glimpse        what that one sees
 
 Shapes: `B` images, `N` captions (`N = B * K` where several captions share an image), `T` time
 steps, `E` word embedding, `H` hidden state, `R` image regions (a grid of `h x w`), `D` feature

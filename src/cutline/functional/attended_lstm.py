@@ -17,7 +17,6 @@ attention size; `M` words in an `Order`; `L` looks: one for each image, then one
 the first ones.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -27,11 +26,12 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from cutline.functional.additive import Keys, exponential_of, pair_sums, pair_sums_back
+from cutline.functional.glimpse import Draw, Drawn, Gated
 from cutline.functional.order import Order, Reading
 from cutline.functional.packed_lstm import BackThroughGates, through_gates
-from cutline.functional.products import Product, lay_out, mixed_dtype
+from cutline.functional.products import lay_out, mixed_dtype
 
-__all__ = ["Draw", "LookWeights", "attended_lstm"]
+__all__ = ["LookWeights", "attended_lstm"]
 
 
 class LookWeights(NamedTuple):
@@ -68,10 +68,6 @@ class Kept(NamedTuple):
     c: Tensor  # (M, H)
 
 
-Draw = Callable[[Reading, Tensor], Tensor]
-"""From weights (n, R) of those that look to the region that each looks at, (n,): -1 for `s_t`."""
-
-
 def attended_lstm(
     y: Tensor,
     h0: Tensor,
@@ -92,7 +88,7 @@ def attended_lstm(
         keys: projected regions, of `B` images.
         weights: with those of a gate, or without and what is seen is drawn.
         order: of the words; `drawn` with a `draw`.
-        draw: see there.
+        draw: see `glimpse`.
 
     Returns:
         `h` (M, H) after each word, and of each look `z` (L, D) and `alpha` (L, R): `order.looks`
@@ -126,7 +122,11 @@ class _AttendedLstm(torch.autograd.Function):
         by_z, by_h, by_q = lay(Wz.t()), lay(weights.Wh.t()), lay(weights.Wq.t())
         v = weights.v.to(exponential.dtype) * -2
         kept = _room(y, exponential, grid, weights, order, ctx.dtype or y.dtype)
-        ctx.glimpse = _Drawn(draw, grid, order) if draw else _Gated(weights, kept, lay)
+        ctx.glimpse = (
+            Drawn(draw, grid, order)
+            if draw
+            else Gated(weights.Wf, weights.bf, lay, kept.z, y.dtype)
+        )
         torch.add(lay(Wy.t())(y), weights.b, out=kept.gates)
         h, c = (start[: order.readings[0].before].to(y.dtype) for start in (h0, c0))
         for reading in order.readings:
@@ -154,7 +154,7 @@ class _AttendedLstm(torch.autograd.Function):
         by_z, by_h, by_q = lay(Wz), lay(weights.Wh), lay(weights.Wq)
         back = BackThroughGates(kept.gates, kept.c, kept.memory)
         attention = _BackThroughAttention(grid, exponential, weights.v, ctx.needs_input_grad[3])
-        glimpse = ctx.glimpse.back(attention.dgrid, lay)
+        ctx.glimpse.turn(lay, attention.dgrid)
         dseen = kept.z.new_empty(len(kept.z), kept.gates.shape[1])
         dquery = torch.empty_like(kept.asked, dtype=dseen.dtype)
         last = ctx.order.readings[-1].words
@@ -163,7 +163,7 @@ class _AttendedLstm(torch.autograd.Function):
             looks, words = reading.looks, reading.words
             felt_c = reading.share_back(back(words, dh[words] + felt_h, felt_c))
             dseen[looks] = reading.share_back(back.da[words])
-            dcontext, felt_h = glimpse(reading, by_z(dseen[looks]) + dz[looks])
+            dcontext, felt_h = ctx.glimpse.back(reading, by_z(dseen[looks]) + dz[looks])
             dquery[looks] = attention(
                 reading, kept.asked[looks], kept.alpha[looks], dcontext, dalpha[looks]
             )
@@ -187,110 +187,10 @@ class _AttendedLstm(torch.autograd.Function):
             back.da.sum(0),
             (kept.before.t() @ dquery).to(dh.dtype),
             attention.dv.mul_(-2).to(weights.v.dtype),
-            *glimpse.weights(kept.before),
+            *ctx.glimpse.gradients(kept.before),
             None,
             None,
         )
-
-
-class _Gated:
-    """`z = sigmoid(f + bf) * s`."""
-
-    def __init__(self, weights: LookWeights, kept: Kept, lay: Callable[[Tensor], Product]) -> None:
-        assert weights.Wf is not None
-        assert weights.bf is not None
-        self.Wf, self.bf = weights.Wf, weights.bf
-        self.by_f = lay(self.Wf)
-        self.gate = kept.h.new_empty(kept.z.shape)
-        self.context = torch.empty_like(kept.z)
-
-    def see(
-        self,
-        reading: Reading,
-        before: Tensor,
-        context: Tensor,
-        alpha: Tensor,  # noqa: ARG002
-        z: Tensor,
-    ) -> Tensor:
-        """Write what is seen to `z` (n, D)."""
-        gate = self.gate[reading.looks]
-        torch.add(self.by_f(before), self.bf, out=gate).sigmoid_()
-        self.context[reading.looks] = context
-        return torch.mul(gate, context, out=z)
-
-    def back(
-        self,
-        dgrid: Tensor | None,  # noqa: ARG002
-        lay: Callable[[Tensor], Product],
-    ) -> "_BackThroughGate":
-        """Begin the way back."""
-        return _BackThroughGate(self, lay(self.Wf.t()))
-
-
-class _BackThroughGate:
-    def __init__(self, made: _Gated, by_f: Product) -> None:
-        self.made = made
-        self.by_f = by_f
-        self.dgate = torch.empty_like(made.context)
-
-    def __call__(self, reading: Reading, dz: Tensor) -> tuple[Tensor, Tensor]:
-        """From a gradient of `z` (n, D) to those of `s` (n, D) and of the state before (n, H)."""
-        gate, dgate = self.made.gate[reading.looks], self.dgate[reading.looks]
-        torch.mul(dz, self.made.context[reading.looks], out=dgate).mul_(gate - gate * gate)
-        return dz * gate, self.by_f(dgate).to(dz.dtype)
-
-    def weights(self, before: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the gradients of `Wf` and `bf`."""
-        exact = self.made.gate.dtype
-        return (self.dgate.t() @ before).to(exact), self.dgate.sum(0, dtype=exact)
-
-
-class _Drawn:
-    """`z = a_s` where a region `s` was drawn, elsewhere `s_t`."""
-
-    def __init__(self, draw: Draw, grid: Tensor, order: Order) -> None:
-        self.draw = draw
-        self.grid = grid
-        self.image = order.caption // order.lengths.shape[1]
-        self.region = torch.empty_like(self.image)
-
-    def see(
-        self,
-        reading: Reading,
-        before: Tensor,  # noqa: ARG002
-        context: Tensor,
-        alpha: Tensor,
-        z: Tensor,
-    ) -> Tensor:
-        """Write what is seen to `z` (n, D)."""
-        region = self.region[reading.looks] = self.draw(reading, alpha)
-        drawn = region >= 0
-        z.copy_(context)
-        z[drawn] = self.grid[self.image[reading.looks][drawn], region[drawn]].to(z.dtype)
-        return z
-
-    def back(self, dgrid: Tensor | None, lay: Any) -> "_BackThroughDrawn":  # noqa: ARG002
-        """Begin the way back."""
-        return _BackThroughDrawn(self, dgrid)
-
-
-class _BackThroughDrawn:
-    def __init__(self, made: _Drawn, dgrid: Tensor | None) -> None:
-        self.made = made
-        self.dgrid = dgrid
-
-    def __call__(self, reading: Reading, dz: Tensor) -> tuple[Tensor, float]:
-        """From a gradient of `z` (n, D) to that of `s` (n, D); the state before has none."""
-        region = self.made.region[reading.looks]
-        drawn = region >= 0
-        if self.dgrid is not None:
-            place = self.made.image[reading.looks][drawn], region[drawn]
-            self.dgrid.index_put_(place, dz[drawn].to(self.dgrid.dtype), accumulate=True)
-        return dz.masked_fill(drawn.unsqueeze(1), 0), 0.0
-
-    def weights(self, before: Tensor) -> tuple[None, None]:  # noqa: ARG002
-        """Return no gradients."""
-        return None, None
 
 
 class _BackThroughAttention:

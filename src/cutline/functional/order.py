@@ -82,14 +82,18 @@ class Order:
         """Say where each word stands in the flattened (B, K, longest)."""
         return self.caption * longest + self.step
 
+    @property
+    def image(self) -> Tensor:
+        """Say which image each word is of, (M,)."""
+        return self.caption // self.lengths.shape[1]
+
     @cached_property
     def looks(self) -> Tensor:
         """Say which look was before each word, (M,)."""
-        first = self.readings[0]
-        rest = torch.arange(first.looks.stop, self.readings[-1].looks.stop)
-        if first.like is None:
-            return torch.cat([torch.arange(first.looks.stop), rest])
-        return torch.cat([first.like, rest.to(first.like.device)])
+        # a word is as far from the last as its look is
+        words = torch.arange(len(self.step), device=self.step.device)
+        looks = words + self.readings[-1].looks.stop - len(words)
+        return looks if self.drawn else torch.where(self.step == 0, self.image, looks)
 
     @cached_property
     def readings(self) -> list[Reading]:
