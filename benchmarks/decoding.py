@@ -34,6 +34,7 @@ from cutline.decoders import (
 )
 from cutline.decoders.twins import find_twins
 from cutline.functional import Features
+from cutline.functional.order import Order
 from cutline.losses import word_loss
 from cutline.search import Scored, Step, Words, beam, greedy
 from cutline.search.arrays import Ints
@@ -68,7 +69,7 @@ class Told(NamedTuple):
 
 
 def told(vocabulary: int, regions: int, captions: int) -> Told:
-    """Draw captions as long as Flickr8k's, five an image."""
+    """Draw captions as long as Flickr8k's, five an image; only `<start>` is alike in all."""
     generator = torch.Generator().manual_seed(0)
     images = -(-captions // 5)
     grid = torch.rand(images, regions, SIZE, generator=generator)
@@ -78,11 +79,14 @@ def told(vocabulary: int, regions: int, captions: int) -> Told:
     lengths.view(-1)[captions:] = 0
     longest = int(lengths.max()) + 1
     words = torch.randint(4, vocabulary, (images, 5, longest), generator=generator)
+    words[:, :, 0] = START
     return Told(Features(grid, grid.mean(1), 7, regions // 7), words, lengths)
 
 
 def our_step(decoder: Decoder, given: Told, dtype: str = "float32") -> Callable[[], float]:
     """Return a step as `cutline train` takes it in a long training; it returns the loss."""
+    from cutline.training.clip import clip_gradient  # it brings Lightning
+
     mixed = dtype == "bfloat16"  # training.precision: bf16-mixed
     loops, wanted = cache_folder() / "compiled", compiler() is not None
     optimizer = AdamW(decoder.parameters(), lr=0.0, fused=True)
@@ -93,8 +97,8 @@ def our_step(decoder: Decoder, given: Told, dtype: str = "float32") -> Callable[
             with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
                 unrolled = unroll(decoder, given.features, read, given.lengths)
                 scores, real = decoder.project(unrolled.output), targets[unrolled.places]
-                judged = word_loss(scores, real, per=len(real))
-            return _descend(judged.loss, decoder, optimizer)
+                judged = word_loss(scores, real, rows=unrolled.rows, per=len(real))
+            return _descend(judged.loss, decoder, optimizer, clip_gradient)
 
     return step
 
@@ -109,16 +113,19 @@ def plain_step(decoder: PlainSoft, given: Told) -> Callable[[], float]:
     words, lengths = given.words.flatten(0, 1)[order], flat[order]
 
     def step() -> float:
-        return _descend(decoder.loss(features, words, lengths), decoder, optimizer)
+        loss = decoder.loss(features, words, lengths)
+        return _descend(loss, decoder, optimizer, clip_grad_norm_)
 
     return step
 
 
-def _descend(loss: Tensor, decoder: nn.Module, optimizer: Optimizer) -> float:
+def _descend(
+    loss: Tensor, decoder: nn.Module, optimizer: Optimizer, clip: Callable[[Any, float], Any]
+) -> float:
     """Finish a training step; return its loss."""
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
-    clip_grad_norm_(decoder.parameters(), 5.0)
+    clip(decoder.parameters(), 5.0)
     optimizer.step()
     return float(loss)
 
@@ -148,12 +155,13 @@ def training(vocabulary: int, regions: int, captions: int) -> Iterator[Work]:
 def _training_products(given: Told, vocabulary: int, regions: int) -> list[Product]:
     """Forward, and back to inputs and weights; features get no gradient, and are projected once.
 
-    An image looks once for the first words of its captions. What needs no step before it is one
-    product over all words.
+    Captions of an image that begin alike are read once until they part. What needs no step before
+    it is one product over all words.
     """
-    rows = int(given.lengths.sum())
-    images, captions = len(given.lengths), max(1, rows // int(given.lengths.max()))
-    looks = rows - int(given.lengths.count_nonzero()) + images
+    order = Order(given.lengths, given.words[:, :, :-1].flatten(0, 1))
+    last = order.readings[-1]
+    rows, looks, images = last.prefixes.stop, last.looks.stop, len(given.lengths)
+    captions = max(1, rows // len(order.readings))
     in_steps = [(SIZE, 4 * H), (H, 4 * H + A + SIZE)]
     at_once = [(rows, E, 4 * H), (rows, H, E), (looks, SIZE, E)]
     products = [Product(captions, k, n, 2 * looks / captions) for k, n in in_steps]

@@ -79,3 +79,23 @@ def test_divided_on_the_way_it_has_the_gradient_of_divided_after(dtype: torch.dt
     (theirs,) = torch.autograd.grad(wanted * scale, scores)
     assert ours.isfinite().all()
     assert torch.allclose(ours, theirs, rtol=0.01, atol=1e-3)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_words_of_the_same_prediction_are_judged_as_if_each_had_its_own(
+    monkeypatch: pytest.MonkeyPatch, smoothing: float
+):
+    monkeypatch.setattr("cutline.losses.PIECE", 3 * 9)  # three rows at a time
+    generator = torch.Generator().manual_seed(3)
+    rows = torch.tensor([0, 0, 0, 1, 2, 3, 4, 5, 6, 6, 7])
+    targets = torch.randint(9, rows.shape, generator=generator)
+    scores = torch.randn(8, 9, generator=generator, dtype=torch.float64)
+    shared, own = scores.clone().requires_grad_(), scores.clone().requires_grad_()
+    ours = word_loss(shared, targets, rows=rows, label_smoothing=smoothing, per=2)
+    theirs = word_loss(own[rows], targets, label_smoothing=smoothing, per=2)
+    ours.loss.backward()
+    theirs.loss.backward()
+    assert torch.allclose(ours.loss, theirs.loss, rtol=1e-12)
+    assert torch.allclose(ours.log_likelihood, theirs.log_likelihood, rtol=1e-12)
+    assert (ours.top5, ours.words) == (theirs.top5, 11)
+    assert torch.allclose(shared.grad, own.grad, rtol=1e-12)

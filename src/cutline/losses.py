@@ -1,8 +1,10 @@
 """What training makes small.
 
-Shapes: `M` words of all captions together, `N` captions, `V` vocabulary, `T` steps.
+Shapes: `M` words of all captions together, of `Q` predictions; `N` captions, `V` vocabulary, `T`
+steps.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -37,18 +39,25 @@ class WordLoss(NamedTuple):
 
 
 def word_loss(
-    scores: Tensor, targets: Tensor, *, label_smoothing: float = 0.0, per: int = 1
+    scores: Tensor,
+    targets: Tensor,
+    *,
+    rows: Tensor | None = None,
+    label_smoothing: float = 0.0,
+    per: int = 1,
 ) -> WordLoss:
     """Cross-entropy of real words, summed.
 
     Args:
-        scores: not normalised, (M, V).
+        scores: not normalised, (Q, V).
         targets: the words, (M,).
+        rows: which of the scores are a word's, (M,), as in `Unrolled`: each are at least one
+            word's, and none comes after that of the next word. Without them each word has its own.
         label_smoothing: probability spread over the whole vocabulary (Szegedy et al. 2016).
         per: what `loss` is divided by, such as the number of captions. To divide later is the same,
-            but goes through the gradient (M, V) once more.
+            but goes through the gradient (Q, V) once more.
     """
-    each, smooth, top5 = _Surprise.apply(scores, targets, label_smoothing, per)
+    each, smooth, top5 = _Surprise.apply(scores, targets, rows, label_smoothing, per)
     known = each.detach()
     return WordLoss(smooth, known.sum(), top5.sum(), len(targets), -known)
 
@@ -61,29 +70,33 @@ class _Surprise(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, scores: Tensor, targets: Tensor, smoothing: float, per: int) -> Any:
+    def forward(
+        ctx: Any, scores: Tensor, targets: Tensor, rows: Tensor | None, smoothing: float, per: int
+    ) -> Any:
         exact = scores.dtype if scores.dtype == torch.float64 else torch.float32
-        words, size = scores.shape
-        each = scores.new_empty(words, dtype=exact)
+        each = scores.new_empty(len(targets), dtype=exact)
         hits = torch.empty_like(targets, dtype=torch.bool)
         total = each.new_zeros(())
         # a scaler of float16 gradients multiplies first, so that what is divided is not lost
         at_once, ctx.later = (1, per) if scores.dtype == torch.float16 else (per, 1)
-        even, scale = each.new_tensor(smoothing / size), each.new_tensor(1 / at_once)
+        even, scale = each.new_tensor(smoothing / scores.shape[1]), each.new_tensor(1 / at_once)
         gradient = torch.empty_like(scores) if scores.requires_grad else None
         smooth, learns = smoothing > 0, gradient is not None
-        rows = max(1, PIECE // size)
-        for some in (slice(first, first + rows) for first in range(0, words, rows)):
-            target = targets[some].unsqueeze(1)
-            each[some], above, mean, wanted = _surprises(
-                scores[some], target, even, scale, smooth, learns
+        for some, said, alike in _pieces(scores, rows):
+            target = targets[said].unsqueeze(1)
+            judged = scores[some] if alike is None else scores[some].index_select(0, alike)
+            each[said], above, mean, wanted = _surprises(
+                judged, target, even, scale, smooth, learns
             )
-            hits[some] = above < TOP
+            hits[said] = above < TOP
             if mean is not None:
                 total += smoothing * mean.sum()
             if gradient is not None:
                 asked = torch.full_like(target, -(1 - smoothing) / at_once, dtype=exact)
-                gradient[some] = wanted.scatter_add_(1, target, asked)
+                wanted.scatter_add_(1, target, asked)
+                if alike is not None:
+                    wanted = wanted.new_zeros(gradient[some].shape).index_add_(0, alike, wanted)
+                gradient[some] = wanted
         total += (1 - smoothing) * each.sum()
         ctx.gradient = gradient
         ctx.mark_non_differentiable(each, hits)
@@ -96,7 +109,25 @@ class _Surprise(torch.autograd.Function):
         # to ask is to wait for a GPU; what is returned as it is nobody may write to
         as_it_is = grad.device.type == "cpu" and float(grad) == 1
         felt = ctx.gradient if as_it_is else ctx.gradient * grad.to(ctx.gradient.dtype)
-        return felt, None, None, None
+        return felt, None, None, None, None
+
+
+def _pieces(scores: Tensor, rows: Tensor | None) -> Iterator[tuple[slice, slice, Tensor | None]]:
+    """Yield rows of scores, the words they are of, and whose of these rows each word's are.
+
+    The last is None where each word has its own.
+    """
+    total, size = scores.shape
+    piece = max(1, PIECE // size)
+    somes = [slice(first, min(first + piece, total)) for first in range(0, total, piece)]
+    if rows is None or len(rows) == total:
+        yield from ((some, some, None) for some in somes)
+        return
+    ends = torch.searchsorted(rows, rows.new_tensor([some.stop for some in somes])).tolist()
+    for some, begun, ended in zip(somes, [0, *ends], ends, strict=False):
+        said = slice(begun, ended)
+        one_each = ended - begun == some.stop - some.start
+        yield some, said, None if one_each else rows[said] - some.start
 
 
 Surprises = tuple[Tensor, Tensor, Tensor | None, Any]

@@ -10,7 +10,7 @@ from specimens import Sampled, Sentinel
 from torch import Tensor
 
 from cutline.config import DecoderConfig
-from cutline.decoders import Decoder, build_decoder, decoder_names
+from cutline.decoders import Decoder, Unrolled, build_decoder, decoder_names
 from cutline.functional import Features
 from cutline.search import Words
 
@@ -79,16 +79,22 @@ def rows(features: Features, index: Any) -> Features:
 
 
 def some_captions(lengths: list[list[int]], seed: int = 2) -> tuple[Tensor, Tensor]:
-    """Words to read, `<start>` first, as many as `lengths` says and padded."""
+    """Words to read, `<start>` first, as many as `lengths` says and padded; some begin alike."""
     generator = torch.Generator().manual_seed(seed)
     count = torch.tensor(lengths)
     words = torch.randint(4, V, (*count.shape, int(count.max())), generator=generator)
     words[..., 0] = START
+    words[:, ::2, 1:3] = words[:, :1, 1:3].clone()
     words[torch.arange(words.shape[2]) >= count.unsqueeze(-1)] = PAD
     return words, count
 
 
 UNSORTED = [[2, 5, 0], [4, 0, 1], [6, 3, 6], [1, 1, 2]]
+
+
+def by_place(unrolled: Unrolled) -> Tensor:
+    """Outputs of all words, caption by caption, (M, O)."""
+    return unrolled.output[unrolled.rows][unrolled.places.argsort()]
 
 
 def close(left: Tensor, right: Tensor) -> bool:

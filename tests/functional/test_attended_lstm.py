@@ -10,48 +10,58 @@ from cutline.functional.order import Order
 from cutline.functional.products import has
 
 LENGTHS = torch.tensor([[2, 3, 0], [0, 0, 0], [4, 0, 1]])
+# of the first image both begin with a b, of the last one ends where the other goes on
+WORDS = torch.tensor(
+    [[1, 7, 0, 0], [1, 7, 9, 0], [0] * 4, *[[0] * 4] * 3, [1, 5, 6, 5], [0] * 4, [1, 0, 0, 0]]
+)
 
 
-def test_words_are_read_by_step_and_within_a_step_by_caption():
-    order = Order(LENGTHS)
-    assert order.caption.tolist() == [0, 1, 6, 8, 0, 1, 6, 1, 6, 6]
+def test_captions_that_begin_alike_are_read_once_until_they_part():
+    order = Order(LENGTHS, WORDS)
     assert order.step.tolist() == [0, 0, 0, 0, 1, 1, 1, 2, 2, 3]
+    assert order.caption.tolist() == [0, 1, 6, 8, 0, 1, 6, 1, 6, 6]
+    assert order.prefix.tolist() == [0, 0, 1, 1, 2, 2, 3, 4, 5, 6]
+    assert order.first.tolist() == [0, 2, 4, 6, 7, 8, 9]
+    assert order.look.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert order.came.tolist() == [0, 2, 3, 4, 5, 6, 8]
+    assert order.ending(WORDS).tolist() == [1, 1, 7, 5, 9, 6, 5]
     assert order.places(5)[:6].tolist() == [0, 5, 30, 40, 1, 6]
 
 
-def test_an_image_looks_once_before_its_first_words():
-    first, second, third, _ = Order(LENGTHS).readings
-    assert first.looks == slice(0, 3)
-    assert first.words == slice(0, 4)
-    assert first.like is not None
-    assert first.like.tolist() == [0, 0, 2, 2]
-    assert second.looks == slice(3, 6)
-    assert second.like is None
-    assert second.stay is not None
-    assert second.stay.tolist() == [0, 1, 2]
-    assert third.stay is not None
-    assert third.stay.tolist() == [1, 2]
-    assert Order(LENGTHS).looks.tolist() == [0, 0, 2, 2, 3, 4, 5, 6, 7, 8]
+def test_where_captions_part_both_have_the_look_before():
+    words = WORDS.clone()
+    words[1, 1] = 8
+    order = Order(LENGTHS, words)
+    first, second, third, _ = order.readings
+    assert (first.looks, first.prefixes) == (slice(0, 2), slice(0, 2))
+    assert first.remain(torch.tensor([7, 8, 9])).tolist() == [7, 9]
+    assert (second.looks, second.prefixes) == (slice(2, 4), slice(2, 5))
+    assert second.stay is None
+    assert second.share(torch.tensor([7, 8])).tolist() == [7, 7, 8]
+    assert second.share_back(torch.ones(3)).tolist() == [2, 1]
+    assert third.remain(torch.tensor([7, 8, 9])).tolist() == [8, 9]
+    assert third.remain_back(torch.ones(2)).tolist() == [0, 1, 1]
+    assert order.look.tolist() == [0, 1, 2, 2, 3, 4, 5, 6]
 
 
 def test_rows_go_to_the_block_and_back():
-    second = Order(LENGTHS).readings[1]
-    rows = torch.arange(1.0, 4).unsqueeze(1)
-    block = second.spread(rows)
-    assert block[:, :, 0].tolist() == [[1, 2], [0, 0], [3, 0]]
-    assert torch.equal(second.gather(block), rows)
-    assert second.remain_back(rows).flatten().tolist() == [1, 2, 3, 0]
+    third = Order(LENGTHS, WORDS).readings[2]
+    rows = torch.arange(1.0, 3).unsqueeze(1)
+    block = third.spread(rows)
+    assert block[:, :, 0].tolist() == [[1], [0], [2]]
+    assert torch.equal(third.gather(block), rows)
 
 
-def test_where_looks_are_drawn_each_caption_has_its_own():
-    first, second, *_ = Order(LENGTHS, drawn=True).readings
-    assert first.looks == first.words == slice(0, 4)
+def test_without_words_each_caption_is_read_by_itself():
+    order = Order(LENGTHS)
+    first, second, *_ = order.readings
+    assert first.looks == first.prefixes == slice(0, 4)
     assert first.like is None
     assert first.remain(torch.tensor([7, 8, 9])).tolist() == [7, 7, 9, 9]
     assert first.remain_back(torch.ones(4)).tolist() == [2, 0, 2]
-    assert first.spread(torch.arange(1, 5)).tolist() == [[1, 2, 0], [0, 0, 0], [3, 0, 4]]
-    assert second.looks == second.words == slice(4, 7)
-    assert Order(LENGTHS, drawn=True).looks.tolist() == list(range(10))
+    assert first.spread(torch.arange(1, 5)).tolist() == [[1, 2], [0, 0], [3, 4]]
+    assert second.looks == second.prefixes == slice(4, 7)
+    assert order.look.tolist() == order.prefix.tolist() == list(range(10))
 
 
 @pytest.mark.parametrize("expectation", [0.0, 1.0])
@@ -105,7 +115,7 @@ def test_mixed_precision_has_nearly_the_gradient_of_single_precision():
     def gradients(mixed: bool) -> list[Tensor]:
         with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
             unrolled = unroll(soft, features, words, LENGTHS)
-            loss = soft.project(unrolled.output).float().square().mean()
+            loss = soft.project(unrolled.output)[unrolled.rows].float().square().mean()
         parameters = [p for name, p in soft.named_parameters()]
         return list(torch.autograd.grad(loss, parameters))
 

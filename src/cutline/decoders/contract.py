@@ -69,8 +69,12 @@ class Step(NamedTuple):
 
 
 class Ran(NamedTuple):
-    """What whole captions gave, `M` words in their order: outputs (M, O), attention (M, R)."""
+    """What whole captions gave, by the prefixes of an `order`: `output` (Q, O), `attention` (Q, R).
 
+    A `location` is of each word, (M,): where places are drawn no caption is like another.
+    """
+
+    order: Order
     output: Tensor
     attention: Tensor | None = None
     location: Location | None = None
@@ -105,14 +109,14 @@ class Decoder(nn.Module, ABC):
         ended are left out (`deferred`).
         """
 
-    def run(self, words: Tensor, order: Order, memory: Any) -> Ran | None:  # noqa: ARG002
+    def run(self, words: Tensor, lengths: Tensor, memory: Any) -> Ran | None:  # noqa: ARG002
         """Read whole captions faster than by steps, or return None: there is nothing but steps.
 
         Only for a decoder that reports no sentinel.
 
         Args:
             words: what is read at each step, (N, T); past the end of a caption anything.
-            order: in which what is returned is wanted, and which words are real.
+            lengths: how many of them are real, (B, K).
             memory: of `B` images.
         """
         return None

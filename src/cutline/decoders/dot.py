@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from cutline.decoders.contract import Decoder, Step, uniform
 from cutline.decoders.lstm import ScratchCell
 from cutline.decoders.registry import register
+from cutline.decoders.to_words import ToWords
 from cutline.functional import Features, attention_lstm_step, dot_product_attention
 
 __all__ = ["Dot"]
@@ -71,7 +72,7 @@ class Dot(Decoder):
             self.Wh = uniform(hidden, 4 * hidden, fan_in=hidden)
             self.Wattn = uniform(hidden, 4 * hidden, fan_in=hidden)
             self.b = nn.Parameter(torch.zeros(4 * hidden))
-        self.W_v = nn.Linear(hidden, vocabulary_size)
+        self.W_v = ToWords(hidden, vocabulary_size)
 
     def prepare(self, features: Features) -> Memory:
         """Project the grid to the size of a state."""

@@ -84,16 +84,16 @@ class Hard(Soft):
         undecided = torch.full((len(h),), UNDECIDED, device=h.device)
         return State(h, c, undecided)
 
-    def run(self, words: Tensor, order: Order, memory: Memory) -> Ran | None:
+    def run(self, words: Tensor, lengths: Tensor, memory: Memory) -> Ran | None:
         """As `soft`, in training, each caption with looks of its own."""
         if not (self.training and self._runs(words.device.type)):
             return None
-        order = Order(order.lengths, drawn=True)
+        order = Order(lengths)
         expected = torch.rand(len(words), device=words.device) < self.expected
         looks_at = []
 
         def draw(reading: Reading, alpha: Tensor) -> Tensor:
-            mean = expected[order.caption[reading.words]]
+            mean = expected[order.caption[reading.prefixes]]
             looks_at.append(self._draw(alpha).masked_fill(mean, -1))
             return looks_at[-1]
 

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from cutline.decoders.best import Rough
 from cutline.decoders.contract import Decoder, Ran, Step
 from cutline.functional import Features
-from cutline.functional.order import Order
 
 __all__ = ["Head", "Headed"]
 
@@ -56,9 +55,9 @@ class Headed(Decoder):
         """See the decoder."""
         return self.decoder.step(words, state, memory)
 
-    def run(self, words: Tensor, order: Order, memory: Any) -> Ran | None:
+    def run(self, words: Tensor, lengths: Tensor, memory: Any) -> Ran | None:
         """See the decoder."""
-        return self.decoder.run(words, order, memory)
+        return self.decoder.run(words, lengths, memory)
 
     def project(self, output: Tensor) -> Tensor:
         """See the decoder."""

@@ -3,11 +3,13 @@
     state    = lstm.start(rows)               # zeros
     h, state = lstm.step(x, state)            # one step: x (N, E), h (N, H)
     h, state = lstm(x, state)                 # a whole sequence: x (N, T, E) or a PackedSequence
+    h        = lstm.read(x, order, state)     # captions in an `Order`: x (Q, E)
 
 `h` is the top layer's. `state` holds all layers and has a row per caption, so that rows can be
 taken and repeated. With the weights copied (`copy_weights`) the two agree, packed ones included.
 
-Shapes: `N` captions, `T` time steps, `E` input, `H` hidden state, `L` layers.
+Shapes: `N` captions, `T` time steps, `E` input, `H` hidden state, `L` layers; `B` images and `Q`
+prefixes of an `Order`.
 """
 
 from abc import ABC, abstractmethod
@@ -19,6 +21,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
 from cutline.decoders.contract import first_rows, take_rows
+from cutline.functional.order import Order
 from cutline.functional.packed_lstm import packed_lstm
 
 __all__ = ["FusedLSTM", "LstmState", "ScratchCell", "ScratchLSTM", "build_lstm", "copy_weights"]
@@ -116,21 +119,9 @@ class Lstm(nn.Module, ABC):
     def forward(self, x: Words, state: LstmState | None = None) -> tuple[Words, LstmState]:
         """Read a sequence; return `h` in the same form, and each caption's last state."""
 
-    def packed(
-        self, x: PackedSequence, state: LstmState | None
-    ) -> tuple[PackedSequence, LstmState]:
-        """Read a packed sequence, the longest caption first."""
-        state = state or self.start(int(x.batch_sizes[0]))
-        if x.sorted_indices is not None:
-            state = take_rows(state, x.sorted_indices)
-        outputs, state = self.read(x.data, x.batch_sizes.tolist(), state)
-        if x.unsorted_indices is not None:
-            state = take_rows(state, x.unsorted_indices)
-        return x._replace(data=outputs), state
-
     @abstractmethod
-    def read(self, words: Tensor, sizes: list[int], state: LstmState) -> tuple[Tensor, LstmState]:
-        """Read packed words (M, E), so many at each step; return `h` (M, H) and all last states."""
+    def read(self, x: Tensor, order: Order, state: LstmState) -> Tensor:
+        """Read what each prefix ends with (Q, E), from the images' states; return `h` (Q, H)."""
 
     @abstractmethod
     def stacked(self, layer: int) -> Stacked:
@@ -158,7 +149,7 @@ class ScratchLSTM(Lstm):
     def forward(self, x: Words, state: LstmState | None = None) -> tuple[Words, LstmState]:
         """Take one step after the other."""
         if isinstance(x, PackedSequence):
-            return self.packed(x, state)
+            return self._packed(x, state)
         state = state or self.start(len(x))
         outputs = []
         for x_t in x.unbind(1):
@@ -166,15 +157,33 @@ class ScratchLSTM(Lstm):
             outputs.append(h)
         return torch.stack(outputs, 1), state
 
-    def read(self, words: Tensor, sizes: list[int], state: LstmState) -> tuple[Tensor, LstmState]:
-        """Step the captions that still have something to read."""
+    def read(self, x: Tensor, order: Order, state: LstmState) -> Tensor:
+        """See `Lstm`; step by step."""
+        outputs = []
+        for reading in order.readings:
+            came = LstmState(*(reading.share(reading.remain(rows)) for rows in state))
+            h, state = self.step(x[reading.prefixes], came)
+            outputs.append(h)
+        return torch.cat(outputs)
+
+    def _packed(
+        self, x: PackedSequence, state: LstmState | None
+    ) -> tuple[PackedSequence, LstmState]:
+        """Step the captions that still have something to read, the longest first."""
+        sizes = x.batch_sizes.tolist()
+        state = state or self.start(sizes[0])
+        if x.sorted_indices is not None:
+            state = take_rows(state, x.sorted_indices)
         outputs, ended = [], []
-        for x_t in torch.split(words, sizes):
+        for x_t in torch.split(x.data, sizes):
             ended.append(LstmState(state.h[len(x_t) :], state.c[len(x_t) :]))
             h, state = self.step(x_t, first_rows(state, len(x_t)))
             outputs.append(h)
         longest_first = zip(*[state, *reversed(ended)], strict=True)
-        return torch.cat(outputs), LstmState(*(torch.cat(parts) for parts in longest_first))
+        state = LstmState(*(torch.cat(parts) for parts in longest_first))
+        if x.unsorted_indices is not None:
+            state = take_rows(state, x.unsorted_indices)
+        return x._replace(data=torch.cat(outputs)), state
 
     def stacked(self, layer: int) -> Stacked:
         """See `ScratchCell.stacked`."""
@@ -204,33 +213,37 @@ class FusedLSTM(Lstm):
         return torch.lstm_cell(x, (h, c), *self._weights(layer))
 
     def forward(self, x: Words, state: LstmState | None = None) -> tuple[Words, LstmState]:
-        """Hand the sequence to PyTorch, which wants the layers of a state first.
-
-        But what is packed to be learned from on a CPU, see `functional.packed_lstm`.
-        """
-        if (
-            isinstance(x, PackedSequence)
-            and x.data.device.type == "cpu"
-            and torch.is_grad_enabled()
-        ):
-            return self.packed(x, state)
+        """Hand the sequence to PyTorch, which wants the layers of a state first."""
         rows = int(x.batch_sizes[0]) if isinstance(x, PackedSequence) else len(x)
         h, c = state or self.start(rows)
         layers_first = h.transpose(0, 1).contiguous(), c.transpose(0, 1).contiguous()
         outputs, (h, c) = self.lstm(x, layers_first)
         return outputs, LstmState(h.transpose(0, 1), c.transpose(0, 1))
 
-    def read(self, words: Tensor, sizes: list[int], state: LstmState) -> tuple[Tensor, LstmState]:
-        """Read layer by layer, the inputs of all words at once."""
-        hs, cs = [], []
+    def read(self, x: Tensor, order: Order, state: LstmState) -> Tensor:
+        """See `Lstm`; on a CPU `functional.packed_lstm`, layer by layer, elsewhere PyTorch's."""
+        if x.device.type != "cpu":
+            return self.read_apart(x, order, state)
         for layer in range(self.layers):
             weights = self.stacked(layer)
-            below = F.dropout(words, self.dropout, self.training) if layer else words
+            below = F.dropout(x, self.dropout, self.training) if layer else x
             inputs = below @ weights.Wx + weights.b
-            words, c = packed_lstm(inputs, state.h[:, layer], state.c[:, layer], weights.Wh, sizes)
-            hs.append(_last(words, sizes))
-            cs.append(_last(c, sizes))
-        return words, LstmState(torch.stack(hs, 1), torch.stack(cs, 1))
+            x = packed_lstm(inputs, state.h[:, layer], state.c[:, layer], weights.Wh, order)
+        return x
+
+    def read_apart(self, x: Tensor, order: Order, state: LstmState) -> Tensor:
+        """As `read`, each caption by itself in a packed sequence."""
+        lengths = order.lengths.flatten()
+        real = int(lengths.count_nonzero())  # an empty caption cannot be packed
+        longest_first = lengths.argsort(descending=True, stable=True)[:real]
+        rank = torch.empty_like(lengths)
+        rank[longest_first] = torch.arange(real, device=rank.device)
+        packed = (order.step * len(lengths) + rank[order.caption]).argsort()
+        sizes = torch.bincount(order.step).cpu()
+        began = take_rows(state, longest_first // order.lengths.shape[1])
+        h, _ = self(PackedSequence(x[order.prefix[packed]], sizes), began)
+        apart: Tensor = h.data[packed.argsort()[order.first]]
+        return apart
 
     def stacked(self, layer: int) -> Stacked:
         """Return a layer's weights, in our order; the two biases added."""
@@ -280,12 +293,6 @@ def start_like_torch(module: nn.Module, hidden: int) -> None:
             parameter.uniform_(-(hidden**-0.5), hidden**-0.5)
         else:
             parameter.zero_()
-
-
-def _last(rows: Tensor, sizes: list[int]) -> Tensor:
-    """Of packed rows (M, H) the last of each caption, (N, H), the longest caption first."""
-    after = zip(torch.split(rows, sizes), [*sizes[1:], 0], strict=True)
-    return torch.cat([part[going:] for part, going in after][::-1])
 
 
 def _swap(stacked: Tensor) -> Tensor:

@@ -12,14 +12,13 @@ Shapes: `B` images, `N` captions, `T` time steps, `D` feature size, `E` embeddin
 
 from typing import Literal, NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import PackedSequence
 
-from cutline.decoders.contract import Decoder, Ran, Step, take_rows
+from cutline.decoders.contract import Decoder, Ran, Step
 from cutline.decoders.lstm import LstmState, build_lstm
 from cutline.decoders.registry import register
+from cutline.decoders.to_words import ToWords
 from cutline.functional import Features
 from cutline.functional.order import Order
 
@@ -55,7 +54,7 @@ class Nic(Decoder):
         self.W_i = nn.Linear(feature_size, embedding)
         self.embed = nn.Embedding(vocabulary_size, embedding)
         self.lstm = build_lstm(cell, embedding, hidden, layers=layers, dropout=dropout)
-        self.W_v = nn.Linear(hidden, vocabulary_size)
+        self.W_v = ToWords(hidden, vocabulary_size)
 
     def prepare(self, features: Features) -> Memory:
         """Project the pooled feature to the size of a word."""
@@ -71,19 +70,11 @@ class Nic(Decoder):
         h, state = self.lstm.step(self._drop(self.embed(words)), state)
         return Step(h, state)
 
-    def run(self, words: Tensor, order: Order, memory: Memory) -> Ran:
-        """Read whole captions, packed so that only real words are computed."""
-        lengths = order.lengths.flatten()
-        real = int(lengths.count_nonzero())  # an empty caption cannot be packed
-        longest_first = lengths.argsort(descending=True, stable=True)[:real]
-        rank = torch.empty_like(lengths)
-        rank[longest_first] = torch.arange(len(longest_first), device=rank.device)
-        packed = (order.step * len(lengths) + rank[order.caption]).argsort()
-        x = self._drop(self.embed(words[order.caption[packed], order.step[packed]]))
-        sizes = torch.bincount(order.step).cpu()
-        state = take_rows(self.start(memory), longest_first // order.lengths.shape[1])
-        h, _ = self.lstm(PackedSequence(x, sizes), state)
-        return Ran(h.data[packed.argsort()])
+    def run(self, words: Tensor, lengths: Tensor, memory: Memory) -> Ran:
+        """Read whole captions, only their real words."""
+        order = Order(lengths, words)
+        x = self._drop(self.embed(order.ending(words)))
+        return Ran(order, self.lstm.read(x, order, self.start(memory)))
 
     def project(self, output: Tensor) -> Tensor:
         """`W_v`."""

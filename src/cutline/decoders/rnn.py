@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from cutline.decoders.contract import Decoder, Ran, Step, repeat_rows, uniform
 from cutline.decoders.registry import register
+from cutline.decoders.to_words import ToWords
 from cutline.functional import Features, rnn, rnn_backward, rnn_step
 from cutline.functional.order import Order
 
@@ -64,7 +65,7 @@ class Rnn(Decoder):
         self.Wx = uniform(embedding, hidden, fan_in=hidden)
         self.Wh = uniform(hidden, hidden, fan_in=hidden)
         self.b = nn.Parameter(torch.zeros(hidden))
-        self.W_v = nn.Linear(hidden, vocabulary_size)
+        self.W_v = ToWords(hidden, vocabulary_size)
 
     def prepare(self, features: Features) -> Memory:
         """Project the pooled feature to the size of a state."""
@@ -79,10 +80,11 @@ class Rnn(Decoder):
         h = rnn_step(self._drop(self.embed(words)), state.h, self.Wx, self.Wh, self.b)
         return Step(h, State(h))
 
-    def run(self, words: Tensor, order: Order, memory: Memory) -> Ran:
+    def run(self, words: Tensor, lengths: Tensor, memory: Memory) -> Ran:
         """Read whole captions, in blocks of similar length: the padding of each is read too."""
-        lengths = order.lengths.flatten()
-        state = repeat_rows(self.start(memory), order.lengths.shape[1])
+        order = Order(lengths, words)
+        state = repeat_rows(self.start(memory), lengths.shape[1])
+        lengths = lengths.flatten()
         forward = rnn_by_hand if self.by_hand else rnn
         longest_first = lengths.argsort(descending=True)
         outputs = []
@@ -91,7 +93,7 @@ class Rnn(Decoder):
             x = self._drop(self.embed(words[rows, :longest]))
             h = forward(x, state.h[rows], self.Wx, self.Wh, self.b)
             outputs.append(F.pad(h, (0, 0, 0, words.shape[1] - longest)))
-        return Ran(torch.cat(outputs)[longest_first.argsort()[order.caption], order.step])
+        return Ran(order, order.ending(torch.cat(outputs)[longest_first.argsort()]))
 
     def project(self, output: Tensor) -> Tensor:
         """`W_v`."""

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from cutline.decoders.contract import Decoder, Location, Ran, Step, uniform
 from cutline.decoders.lstm import ScratchCell
 from cutline.decoders.registry import register
+from cutline.decoders.to_words import ToWords
 from cutline.functional import Features, Keys, additive_attention, lstm_step, prepare_keys
 from cutline.functional.attended_lstm import LookWeights, attended_lstm
 from cutline.functional.glimpse import Draw
@@ -92,7 +93,7 @@ class Soft(Decoder):
         # deep output
         self.L_h = nn.Linear(hidden, embedding)
         self.L_z = nn.Linear(feature_size, embedding, bias=False)
-        self.L_o = nn.Linear(embedding, vocabulary_size)
+        self.L_o = ToWords(embedding, vocabulary_size)
 
     def prepare(self, features: Features) -> Memory:
         """Project the regions for the attention, once."""
@@ -111,26 +112,26 @@ class Soft(Decoder):
         output = y + self.L_h(F.dropout(h, self.dropout, self.training)) + self.L_z(z)
         return Step(output, state._replace(h=h, c=c), alpha, location=location)
 
-    def run(self, words: Tensor, order: Order, memory: Memory) -> Ran | None:
+    def run(self, words: Tensor, lengths: Tensor, memory: Memory) -> Ran | None:
         """Read whole captions on a CPU, see `functional.attended_lstm`."""
         if not self._runs(words.device.type):
             return None
-        return self._run(words, order, memory)
+        return self._run(words, Order(lengths, words), memory)
 
     def _runs(self, device: str) -> bool:
         by_autocast = torch.is_autocast_enabled(device) and not mixed_dtype(device)
         return self.scratch is None and device == "cpu" and not by_autocast
 
     def _run(self, words: Tensor, order: Order, memory: Memory, draw: Draw | None = None) -> Ran:
-        y = F.dropout(self.embed(words[order.caption, order.step]), self.dropout, self.training)
+        y = F.dropout(self.embed(order.ending(words)), self.dropout, self.training)
         gate = () if draw else (self.f_beta.weight, self.f_beta.bias)
         weights = LookWeights(self.Wx, self.Wh, self.b, self.W_h, self.v, *gate)
         state = self.start(memory)
         h, z, alpha = attended_lstm(
             y, state.h, state.c, memory.grid, memory.keys, weights, order, draw
         )
-        added = self.L_h(F.dropout(h, self.dropout, self.training)) + self.L_z(z)[order.looks]
-        return Ran(y + added, alpha[order.looks])
+        added = self.L_h(F.dropout(h, self.dropout, self.training)) + self.L_z(z)[order.look]
+        return Ran(order, y + added, alpha[order.look])
 
     def project(self, output: Tensor) -> Tensor:
         """`L_o`."""

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from cutline.decoders.contract import Decoder, Step, uniform
 from cutline.decoders.lstm import LstmState, build_lstm
 from cutline.decoders.registry import register
+from cutline.decoders.to_words import ToWords
 from cutline.functional import Features, Keys, additive_attention, prepare_keys
 
 __all__ = ["Spatial"]
@@ -64,7 +65,7 @@ class Spatial(Decoder):
         self.W_v = uniform(hidden, attention, fan_in=hidden)
         self.W_g = uniform(hidden, attention, fan_in=hidden)
         self.w_z = uniform(attention, fan_in=attention)
-        self.W_p = nn.Linear(hidden, vocabulary_size)
+        self.W_p = ToWords(hidden, vocabulary_size)
 
     def prepare(self, features: Features) -> Memory:
         """Map the regions and their mean to the size of a state."""

@@ -1,7 +1,7 @@
 """Teacher forcing: a decoder's steps over captions that are known.
 
 Shapes: `B` images with `K` captions each, `N = B * K`, `T` words a caption, `M` real words in all,
-`R` regions, `O` output size.
+`Q` outputs, `R` regions, `O` output size.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,12 +27,15 @@ KNOWN = -1  # in place of a word of the decoder's own: the known one is read
 class Unrolled(NamedTuple):
     """What the steps gave, for the real words only.
 
-    `output` (M, O); `places` (M,) says where each stands in the flattened (B, K, T);
-    `attention` (B, K, T, R) and `sentinel` (B, K, T) are zero past a caption's end, `T` being the
-    length of the longest; `location`, (M,) each, is of the real words.
+    `output` (Q, O); `rows` (M,) says which of them a word has, as many of them as begin alike may
+    have the same one, and never one before that of the word before it; `places` (M,) says where
+    words stand in the flattened (B, K, T); `attention` (B, K, T, R) and `sentinel` (B, K, T) are
+    zero past a caption's end, `T` being the length of the longest; `location`, (M,) each, is of the
+    real words.
     """
 
     output: Tensor
+    rows: Tensor
     places: Tensor
     attention: Tensor | None
     sentinel: Tensor | None
@@ -74,12 +77,12 @@ def unroll(
     """
     memory = decoder.prepare(features)
     if not sampling:
-        order = Order(lengths)
-        ran = decoder.run(words[:, :, : order.longest].flatten(0, 1), order, memory)
+        ran = decoder.run(words.flatten(0, 1), lengths, memory)
         if ran is not None:
+            order = ran.order
             attention = None if ran.attention is None else _by_caption(ran.attention, order)
             places = order.places(words.shape[2])
-            return Unrolled(ran.output, places, attention, None, ran.location)
+            return Unrolled(ran.output, order.prefix, places, attention, None, ran.location)
     state = repeat_rows(decoder.start(memory), words.shape[1])
     draw = partial(_own_words, decoder, sampling=sampling, banned=banned) if sampling else None
     with deferred_gradients(decoder) as going:
@@ -87,9 +90,9 @@ def unroll(
 
 
 def _by_caption(rows: Tensor, order: Order) -> Tensor:
-    """Put what real words have (M, R) in its place, zeros past a caption's end: (B, K, T, R)."""
+    """Put what prefixes have (Q, R) where their words are, zeros past the end: (B, K, T, R)."""
     empty = rows.new_zeros(order.lengths.numel() * order.longest, rows.shape[1])
-    every = empty.index_copy(0, order.places(order.longest), rows)
+    every = empty.index_copy(0, order.places(order.longest), rows.index_select(0, order.prefix))
     return every.view(*order.lengths.shape, order.longest, -1)
 
 
@@ -129,8 +132,10 @@ def _steps(
         if step.location is not None:
             locations.append(Location(*(item[active] for item in step.location)))
         _collect(step, active, now, (images, captions), attention, sentinel)
+    output = torch.cat(outputs)
     return Unrolled(
-        torch.cat(outputs),
+        output,
+        torch.arange(len(output), device=output.device),
         torch.cat(places),
         torch.stack(attention, 2) if attention else None,
         torch.stack(sentinel, 2) if sentinel else None,

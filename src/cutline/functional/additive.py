@@ -92,7 +92,8 @@ class _Scores(torch.autograd.Function):
         query, exponential, v = ctx.saved_tensors
         grad = grad.to(exponential.dtype)
         asked = exponential_of(query)
-        felt, d_query, d_keys = pair_sums_back(exponential, asked, grad)
+        d_keys = torch.zeros_like(exponential)
+        felt, d_query = pair_sums_back(exponential, asked, grad, d_keys)
         d_v = grad.sum() - 2 * felt.sum((0, 1))
         weight = 4 * v.to(exponential.dtype)
         return (
@@ -119,29 +120,33 @@ def pair_sums(exponential: Tensor, asked: Tensor, weight: Tensor) -> Tensor:
 
 
 def _sums_back_in_pieces(
-    exponential: Tensor, asked: Tensor, grad: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+    exponential: Tensor, asked: Tensor, grad: Tensor, over_captions: Tensor
+) -> tuple[Tensor, Tensor]:
     felt = asked.new_zeros(asked.shape[-1])  # over all captions at once
-    over_regions, over_captions = torch.empty_like(asked), torch.empty_like(exponential)
+    over_regions = torch.empty_like(asked)
     for some, room in _pieces(grad, len(felt)):
         r = _reciprocals(exponential[some], asked[some], room)
         each = grad[some]
         felt.add_(torch.mv(r.flatten(0, 2).t(), each.flatten()))
         slopes = r.addcmul_(r, r, value=-1).mul_(each.unsqueeze(-1))
         torch.sum(slopes, 2, out=over_regions[some])
-        torch.sum(slopes, 1, out=over_captions[some])
-    return felt.view(1, 1, -1), over_regions, over_captions
+        over_captions[some] += slopes.sum(1)
+    return felt.view(1, 1, -1), over_regions
 
 
 @compiled_instead_of(_sums_back_in_pieces)
 def pair_sums_back(
-    exponential: Tensor, asked: Tensor, grad: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Sum what comes back: `r` over regions (B, K, A), `r - r^2` likewise and over captions."""
+    exponential: Tensor, asked: Tensor, grad: Tensor, over_captions: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Sum what comes back: `r` over regions, `r - r^2` likewise, (B, K, A) each.
+
+    The latter is also added to what is there `over_captions` (B, R, A).
+    """
     r = 1 / (1 + exponential.unsqueeze(1) * asked.unsqueeze(2))
     felt = r * grad.unsqueeze(-1)
     slopes = felt - felt * r
-    return felt.sum(2), slopes.sum(2), slopes.sum(1)
+    over_captions += slopes.sum(1)
+    return felt.sum(2), slopes.sum(2)
 
 
 def _reciprocals(exponential: Tensor, asked: Tensor, room: Tensor) -> Tensor:

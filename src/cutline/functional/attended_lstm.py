@@ -3,8 +3,8 @@
 What `soft` does from its first word to its last (Xu et al. 2015, arXiv 1502.03044, equations 1 to
 6, section 4.2.1), as one function with one gradient. Autograd would keep each of some thirty
 operations of a step, and walk through all of them on the way back. Here rows of captions that have
-ended are nowhere, the captions of an image, whose first states are the same, look once for their
-first word, and weights' gradients are one product over all steps.
+ended are nowhere, captions of an image that begin alike are read once until they part, and weights'
+gradients are one product over all steps.
 
     [a; q; f] = h_{t-1} [Wh, Wq, Wf]        e_ti = v . tanh(key_i + q)      alpha_t = softmax(e_t)
     s_t = sum_i alpha_ti a_i                z_t = sigmoid(f + bf) * s_t
@@ -13,17 +13,14 @@ first word, and weights' gradients are one product over all steps.
 And what `hard` does, where `z_t` is a region that was drawn, or `s_t` as it is (section 4.1).
 
 Shapes: `B` images, `R` regions, `D` feature size, `E` word embedding, `H` hidden state, `A`
-attention size; `M` words in an `Order`; `L` looks: one for each image, then one for each word but
-the first ones.
+attention size; `Q` prefixes in an `Order`, and `L` looks.
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
 from cutline.functional.additive import Keys, exponential_of, pair_sums, pair_sums_back
 from cutline.functional.glimpse import Draw, Drawn, Gated
@@ -53,19 +50,28 @@ class LookWeights(NamedTuple):
         """Return what words and features of this size are multiplied with, (E, 4H), (D, 4H)."""
         return self.Wx[:-size], self.Wx[-size:]
 
+    def narrowed(self, dtype: torch.dtype | None) -> "LookWeights":
+        """Return the matrices in another type, if one is given; the rest stays."""
+        if dtype is None:
+            return self
+        Wf = None if self.Wf is None else self.Wf.to(dtype)
+        return self._replace(
+            Wx=self.Wx.to(dtype), Wh=self.Wh.to(dtype), Wq=self.Wq.to(dtype), Wf=Wf
+        )
+
 
 class Kept(NamedTuple):
-    """What the way back needs of each look and of each word."""
+    """What the way back needs of each look and of each prefix."""
 
-    y: Tensor  # (M, E)
+    y: Tensor  # (Q, E)
     before: Tensor  # the state that looked, (L, H)
     asked: Tensor  # exp(2q), (L, A)
     alpha: Tensor  # (L, R)
     z: Tensor  # (L, D)
     gates: Tensor  # of the LSTM, open, (M, 4H)
     memory: Tensor  # the c before, (M, H)
-    h: Tensor  # (M, H)
-    c: Tensor  # (M, H)
+    h: Tensor  # (Q, H)
+    c: Tensor  # (Q, H)
 
 
 def attended_lstm(
@@ -81,18 +87,18 @@ def attended_lstm(
     """Read all captions.
 
     Args:
-        y: embeddings of all words, (M, E).
+        y: embeddings of each prefix's last word, (Q, E).
         h0: hidden states before the first word, (B, H).
         c0: cell states before it, (B, H).
         grid: what contexts are made of, (B, R, D).
         keys: projected regions, of `B` images.
         weights: with those of a gate, or without and what is seen is drawn.
-        order: of the words; `drawn` with a `draw`.
+        order: with a `draw` one in which no caption is like another.
         draw: see `glimpse`.
 
     Returns:
-        `h` (M, H) after each word, and of each look `z` (L, D) and `alpha` (L, R): `order.looks`
-        says which look was before each word.
+        `h` (Q, H) after each prefix, and of each look `z` (L, D) and `alpha` (L, R): `order.look`
+        says which look was before each prefix's last word.
     """
     found: tuple[Tensor, Tensor, Tensor] = _AttendedLstm.apply(
         y, h0, c0, grid, *keys, *weights, order, draw
@@ -116,30 +122,29 @@ class _AttendedLstm(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         weights, order, draw = LookWeights(*rest[:-2]), *rest[-2:]
         ctx.order, ctx.dtype = order, mixed_dtype(y.device.type)
-        ctx.images, ctx.types = len(h0), (h0.dtype, projected.dtype)
+        ctx.types = h0.dtype, projected.dtype
+        weights = weights.narrowed(ctx.dtype)
         Wy, Wz = weights.by_input(grid.shape[2])
-        lay = partial(lay_out, dtype=ctx.dtype)
-        by_z, by_h, by_q = lay(Wz.t()), lay(weights.Wh.t()), lay(weights.Wq.t())
+        by_z, by_h, by_q = lay_out(Wz.t()), lay_out(weights.Wh.t()), lay_out(weights.Wq.t())
         v = weights.v.to(exponential.dtype) * -2
         kept = _room(y, exponential, grid, weights, order, ctx.dtype or y.dtype)
         ctx.glimpse = (
-            Drawn(draw, grid, order)
-            if draw
-            else Gated(weights.Wf, weights.bf, lay, kept.z, y.dtype)
+            Drawn(draw, grid, order) if draw else Gated(weights.Wf, weights.bf, kept.z, y.dtype)
         )
-        torch.add(lay(Wy.t())(y), weights.b, out=kept.gates)
-        h, c = (start[: order.readings[0].before].to(y.dtype) for start in (h0, c0))
+        torch.add(lay_out(Wy.t())(y), weights.b, out=kept.gates)
+        h, c = h0.to(y.dtype), c0.to(y.dtype)
         for reading in order.readings:
-            images, looks, words = reading.block[0], reading.looks, reading.words
-            before, memory = reading.remain(h), reading.share(reading.remain(c))
+            images, looks, read = reading.block[0], reading.looks, reading.prefixes
+            before, memory = kept.before[looks], reading.share(reading.remain(c))
+            before.copy_(reading.remain(h))
             asked = exponential_of(by_q(before))
             alpha = pair_sums(exponential[:images], reading.spread(asked), v).softmax(-1)
             context = reading.gather(alpha.to(grid.dtype) @ grid[:images])
-            kept.before[looks], kept.asked[looks], kept.memory[words] = before, asked, memory
+            kept.asked[looks], kept.memory[read] = asked, memory
             kept.alpha[looks] = reading.gather(alpha)
             z = ctx.glimpse.see(reading, before, context, kept.alpha[looks], kept.z[looks])
-            gates = kept.gates[words].add_(reading.share(by_z(z).add_(by_h(before))))
-            h, c = kept.h[words], kept.c[words]
+            gates = kept.gates[read].add_(reading.share(by_z(z).add_(by_h(before))))
+            h, c = kept.h[read], kept.c[read]
             through_gates(gates, memory, h=h, c=c)
         ctx.save_for_backward(grid, exponential, *weights, *kept)
         return kept.h, kept.z, kept.alpha
@@ -150,35 +155,33 @@ class _AttendedLstm(torch.autograd.Function):
         grid, exponential, *rest = ctx.saved_tensors
         weights, kept = LookWeights(*rest[:7]), Kept(*rest[7:])
         Wy, Wz = weights.by_input(grid.shape[2])
-        lay = partial(lay_out, dtype=ctx.dtype)
-        by_z, by_h, by_q = lay(Wz), lay(weights.Wh), lay(weights.Wq)
+        by_z, by_h, by_q = lay_out(Wz), lay_out(weights.Wh), lay_out(weights.Wq)
         back = BackThroughGates(kept.gates, kept.c, kept.memory)
         attention = _BackThroughAttention(grid, exponential, weights.v, ctx.needs_input_grad[3])
-        ctx.glimpse.turn(lay, attention.dgrid)
+        ctx.glimpse.turn(attention.dgrid)
         dseen = kept.z.new_empty(len(kept.z), kept.gates.shape[1])
         dquery = torch.empty_like(kept.asked, dtype=dseen.dtype)
-        last = ctx.order.readings[-1].words
+        last = ctx.order.readings[-1].prefixes
         felt_h, felt_c = torch.zeros_like(dh[last]), torch.zeros_like(dh[last])
         for reading in reversed(ctx.order.readings):
-            looks, words = reading.looks, reading.words
-            felt_c = reading.share_back(back(words, dh[words] + felt_h, felt_c))
-            dseen[looks] = reading.share_back(back.da[words])
+            looks, read = reading.looks, reading.prefixes
+            felt_c = reading.share_back(back(read, dh[read] + felt_h, felt_c))
+            dseen[looks] = reading.share_back(back.da[read])
             dcontext, felt_h = ctx.glimpse.back(reading, by_z(dseen[looks]) + dz[looks])
             dquery[looks] = attention(
                 reading, kept.asked[looks], kept.alpha[looks], dcontext, dalpha[looks]
             )
             felt_h = felt_h + by_h(dseen[looks]) + by_q(dquery[looks])
             felt_h, felt_c = reading.remain_back(felt_h), reading.remain_back(felt_c)
-        # from here on for all words at once
+        # from here on for all prefixes at once
         da, y = (each.to(dseen.dtype) for each in (back.da, kept.y))
         dWx = da.new_empty(weights.Wx.shape)
         torch.mm(y.t(), da, out=dWx[: y.shape[1]])
         torch.mm(kept.z.t(), dseen, out=dWx[y.shape[1] :])
-        absent = (0, 0, 0, ctx.images - len(felt_h))
         return (
-            lay(Wy)(back.da),
-            F.pad(felt_h, absent).to(ctx.types[0]),
-            F.pad(felt_c, absent).to(ctx.types[0]),
+            lay_out(Wy)(back.da),
+            felt_h.to(ctx.types[0]),
+            felt_c.to(ctx.types[0]),
             attention.dgrid,
             attention.dkeys().to(ctx.types[1]),
             None,
@@ -218,11 +221,13 @@ class _BackThroughAttention:
             self.dgrid[:images].baddbmm_(weighed.mT, felt)
         weighed = alpha * (reading.gather(felt @ self.grid[:images].mT) + dalpha)
         dscores = weighed - alpha * weighed.sum(1, keepdim=True)
-        over_pairs, over_regions, over_captions = pair_sums_back(
-            self.exponential[:images], reading.spread(asked), reading.spread(dscores)
+        over_pairs, over_regions = pair_sums_back(
+            self.exponential[:images],
+            reading.spread(asked),
+            reading.spread(dscores),
+            self.over_captions[:images],
         )
         self.dv += over_pairs.sum((0, 1))
-        self.over_captions[:images] += over_captions
         return reading.gather(over_regions) * self.slope
 
     def dkeys(self) -> Tensor:
@@ -239,7 +244,7 @@ def _room(
     narrow: torch.dtype,
 ) -> Kept:
     """Make room; what products read only is kept as they read it."""
-    words, looks = order.readings[-1].words.stop, order.readings[-1].looks.stop
+    reads, looks = order.readings[-1].prefixes.stop, order.readings[-1].looks.stop
     hidden, attention = weights.Wq.shape
     regions, size = grid.shape[1:]
     return Kept(
@@ -248,8 +253,8 @@ def _room(
         asked=exponential.new_empty(looks, attention),
         alpha=y.new_empty(looks, regions),
         z=y.new_empty(looks, size, dtype=narrow),
-        gates=y.new_empty(words, 4 * hidden),
-        memory=y.new_empty(words, hidden),
-        h=y.new_empty(words, hidden),
-        c=y.new_empty(words, hidden),
+        gates=y.new_empty(reads, 4 * hidden),
+        memory=y.new_empty(reads, hidden),
+        h=y.new_empty(reads, hidden),
+        c=y.new_empty(reads, hidden),
     )

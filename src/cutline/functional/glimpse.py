@@ -9,17 +9,15 @@ Shapes: `n` captions that look, `L` looks in all, `R` regions, `D` feature size,
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from cutline.functional.order import Order, Reading
-from cutline.functional.products import Product
+from cutline.functional.products import lay_out
 
 __all__ = ["Draw", "Drawn", "Gated"]
 
-Lay = Callable[[Tensor], Product]
 Draw = Callable[[Reading, Tensor], Tensor]
 """From weights (n, R) of those that look to the region that each looks at, (n,): -1 for `s_t`."""
 
@@ -27,13 +25,11 @@ Draw = Callable[[Reading, Tensor], Tensor]
 class Gated:
     """`z = sigmoid(h Wf + bf) * s`, `Wf` (D, H) and `bf` (D,) as in `torch.nn.Linear`."""
 
-    def __init__(
-        self, Wf: Tensor | None, bf: Tensor | None, lay: Lay, z: Tensor, exact: torch.dtype
-    ) -> None:
+    def __init__(self, Wf: Tensor | None, bf: Tensor | None, z: Tensor, exact: torch.dtype) -> None:
         assert Wf is not None
         assert bf is not None
         self.Wf, self.bf = Wf, bf
-        self.by_f = lay(Wf)
+        self.by_f = lay_out(Wf)
         self.gate, self.context = torch.empty_like(z, dtype=exact), torch.empty_like(z)
 
     def see(
@@ -50,9 +46,9 @@ class Gated:
         self.context[reading.looks] = context
         return torch.mul(gate, context, out=z)
 
-    def turn(self, lay: Lay, dgrid: Tensor | None) -> None:  # noqa: ARG002
+    def turn(self, dgrid: Tensor | None) -> None:  # noqa: ARG002
         """Begin the way back."""
-        self.by_f_back = lay(self.Wf.t())
+        self.by_f_back = lay_out(self.Wf.t())
         self.dgate = torch.empty_like(self.context)
 
     def back(self, reading: Reading, dz: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,8 +69,8 @@ class Drawn:
     def __init__(self, draw: Draw, grid: Tensor, order: Order) -> None:
         self.draw = draw
         self.grid = grid
-        self.image = order.image
-        self.region = torch.empty_like(order.image)
+        self.image = order.caption // order.lengths.shape[1]
+        self.region = torch.empty_like(self.image)
 
     def see(
         self,
@@ -91,7 +87,7 @@ class Drawn:
         z[drawn] = self.grid[self.image[reading.looks][drawn], region[drawn]].to(z.dtype)
         return z
 
-    def turn(self, lay: Any, dgrid: Tensor | None) -> None:  # noqa: ARG002
+    def turn(self, dgrid: Tensor | None) -> None:
         """Begin the way back; what regions are due is added to `dgrid`, if that is wanted."""
         self.dgrid = dgrid
 

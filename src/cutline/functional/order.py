@@ -1,28 +1,37 @@
-"""The order in which the words of many captions are read: step by step, by those that go on.
+"""The order in which many captions are read: step by step, and what begins alike only once.
 
-Shapes: `B` images with `K` captions each, `M` words of all, `n` captions at a step.
+Captions of an image that begin with the same words are in the same state until they part. So
+captions are read as a prefix tree: of Flickr8k's words one in six ends a prefix that another
+caption of the image has, too.
+
+Shapes: `B` images with `K` captions each, `N = B * K`, `T` words a caption; `M` words of all
+captions, `Q` prefixes that differ; `n` captions that look at a step, one for those that are alike.
 """
 
-from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 __all__ = ["Order", "Reading"]
 
+Ints = NDArray[np.int64]
+
 
 class Reading(NamedTuple):
-    """One step: `n` captions look, and read a word each.
+    """One step: `n` captions look, and go on with a word each, or with several where they part.
 
-    They are of the first images and captions, a `block` (images, captions), and stand at `places`
-    (n,) in it. `looks` and `words` say which they are among all looks and all words. `stay` (n,)
-    are those that go on of `before` captions, at the first step of the images, and `like` (n,) says
-    whose look each has. None stands for all in their order.
+    They are of the first images, and of each the first few, a `block` (images, captions), and
+    stand at `places` (n,) in it. `looks` and `prefixes` say which they are, and which come of them,
+    among all. `stay` (n,) are those that go on of the `before` prefixes of the step before, at the
+    first step of the images, and `like` says which of those that look each prefix comes of. None
+    stands for all in their order.
     """
 
     looks: slice
-    words: slice
+    prefixes: slice
     block: tuple[int, int]
     before: int
     places: Tensor | None = None
@@ -52,7 +61,7 @@ class Reading(NamedTuple):
         return rows.new_zeros(self.before, *rows.shape[1:]).index_add_(0, self.stay, rows)
 
     def share(self, rows: Tensor) -> Tensor:
-        """Give what was made for those that look to those that read."""
+        """Give what was made for those that look to the prefixes that come of them."""
         return rows if self.like is None else rows.index_select(0, self.like)
 
     def share_back(self, rows: Tensor) -> Tensor:
@@ -64,61 +73,82 @@ class Reading(NamedTuple):
 
 
 class Order:
-    """The order of captions of these `lengths` (B, K); an image's captions stay together.
+    """The order of `words` (N, T), the captions' `lengths` being (B, K).
 
-    All of them begin in the same state. So at the first step each image looks once, for all of its
-    captions, but where looks are `drawn`: then each caption has its own.
+    Of each word, (M,), `step` and `caption` say where it stands, and `prefix` which one it ends:
+    never less than the word before. Of each prefix, (Q,), `first` is a word that ends it, `look`
+    the look before that word, and `came` the state: of the `B` images, then after each prefix.
+    `readings` are the steps, first to last.
+
+    Without `words` no caption is like another, and each has looks of its own.
     """
 
-    def __init__(self, lengths: Tensor, *, drawn: bool = False) -> None:
+    def __init__(self, lengths: Tensor, words: Tensor | None = None) -> None:
         self.lengths = lengths
-        self.drawn = drawn
-        self.longest = int(lengths.max())
-        t = torch.arange(self.longest, device=lengths.device).unsqueeze(1)
-        # of each word: at which step it is read, by which of the N captions
-        self.step, self.caption = (t < lengths.flatten()).nonzero(as_tuple=True)
+        images, each = lengths.shape
+        counts, device = lengths.flatten().cpu().numpy(), lengths.device
+        known = None if words is None else words.cpu().numpy()
+        self.longest = int(counts.max())
+        self.readings: list[Reading] = []
+        found: list[tuple[Ints, Ints, Ints]] = []  # of words
+        whence: list[tuple[Ints, Ints]] = []  # of prefixes
+        image = np.arange(images)  # of each state before the step
+        state = image.repeat(each)  # of each caption
+        before = looked = read = 0
+        for t in range(self.longest):
+            now = np.flatnonzero(counts > t)
+            parent, prefix = _part(state[now], None if known is None else known[now, t])
+            stay, like = parent, np.arange(len(parent))
+            if known is not None:
+                stay, like = np.unique(parent, return_inverse=True)
+            looks = slice(looked, looked + len(stay))
+            prefixes = slice(read, read + len(parent))
+            block, places = _block(image[stay])
+            rows = (
+                None if _all_of(r, n) else torch.from_numpy(r).to(device)
+                for r, n in ((places, block[0] * block[1]), (stay, len(image)), (like, len(stay)))
+            )
+            self.readings.append(Reading(looks, prefixes, block, len(image), *rows))
+            sort = prefix.argsort(kind="stable")
+            found.append((np.full(len(now), t), now[sort], read + prefix[sort]))
+            whence.append((looked + like, before + parent))
+            before = images + read
+            looked, read = looks.stop, prefixes.stop
+            state[now], image = prefix, image[parent]
+        step, caption, ends = map(np.concatenate, zip(*found, strict=True))
+        look, came = map(np.concatenate, zip(*whence, strict=True))
+        first = np.searchsorted(ends, np.arange(read))
+        self.step, self.caption, self.prefix, self.first, self.look, self.came = (
+            torch.from_numpy(each).to(device) for each in (step, caption, ends, first, look, came)
+        )
 
     def places(self, longest: int) -> Tensor:
         """Say where each word stands in the flattened (B, K, longest)."""
         return self.caption * longest + self.step
 
-    @property
-    def image(self) -> Tensor:
-        """Say which image each word is of, (M,)."""
-        return self.caption // self.lengths.shape[1]
+    def ending(self, words: Tensor) -> Tensor:
+        """Of words (N, T) choose the last of each prefix, (Q,)."""
+        return words[self.caption[self.first], self.step[self.first]]
 
-    @cached_property
-    def looks(self) -> Tensor:
-        """Say which look was before each word, (M,)."""
-        # a word is as far from the last as its look is
-        words = torch.arange(len(self.step), device=self.step.device)
-        looks = words + self.readings[-1].looks.stop - len(words)
-        return looks if self.drawn else torch.where(self.step == 0, self.image, looks)
 
-    @cached_property
-    def readings(self) -> list[Reading]:
-        """The steps, first to last."""
-        each = self.lengths.shape[1]
-        counts = torch.bincount(self.step, minlength=self.longest).tolist()
-        found: list[Reading] = []
-        looked = read = 0
-        before: Tensor | None = None
-        for now in torch.split(self.caption, counts):
-            image, caption = now // each, now % each
-            block = int(image.max()) + 1, int(caption.max()) + 1
-            words = slice(read, read + len(now))
-            if before is None and not self.drawn:
-                looks, alone = slice(0, block[0]), (block[0], 1)
-                found.append(Reading(looks, words, alone, block[0], like=image))
-            else:
-                looks = slice(looked, looked + len(now))
-                places = None
-                if len(now) < block[0] * block[1]:
-                    places = image * block[1] + caption
-                stay: Tensor | None = image
-                size = block[0] if before is None else len(before)
-                if before is not None:
-                    stay = torch.searchsorted(before, now) if len(now) < size else None
-                found.append(Reading(looks, words, block, size, places, stay))
-            looked, read, before = looks.stop, words.stop, now
-        return found
+def _part(state: Ints, words: Ints | None) -> tuple[Ints, Ints]:
+    """Say which prefix (n,) captions have that go on from a state with a word; from which it came.
+
+    Without words each has one of its own.
+    """
+    if words is None:
+        return state, np.arange(len(state))
+    both = state * (words.max() + 1) + words
+    _, first, prefix = np.unique(both, return_index=True, return_inverse=True)
+    return state[first], prefix
+
+
+def _block(image: Ints) -> tuple[tuple[int, int], Ints]:
+    """Return the block that holds rows of these images, in their order, and places in it (n,)."""
+    row = np.arange(len(image)) - np.searchsorted(image, image)
+    block = int(image[-1]) + 1, int(row.max()) + 1
+    return block, image * block[1] + row
+
+
+def _all_of(rows: Ints, count: int) -> bool:
+    return len(rows) == count and bool((np.diff(rows) == 1).all())

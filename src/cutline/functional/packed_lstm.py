@@ -4,82 +4,82 @@ PyTorch's own, on a CPU, fills a sequence with zeros at each step of the way bac
 `recurrent.rnn_backward`'s, with the gates between: a weight's gradient is one product over all
 words, and rows of captions that have ended are nowhere.
 
-Shapes: `N` captions, the longest first; `M` words of all of them; `H` hidden state. Words stand as
-in PyTorch's `PackedSequence`: the first of all captions, then the second of those that have one.
+Shapes: `B` images; `Q` prefixes of their captions, as they stand in an `Order`; `H` hidden state.
 """
 
-from collections.abc import Sequence
-from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from cutline.functional.order import Order
 from cutline.functional.products import lay_out, mixed_dtype
 
 __all__ = ["BackThroughGates", "packed_lstm", "through_gates"]
 
 
-def packed_lstm(
-    a: Tensor, h0: Tensor, c0: Tensor, Wh: Tensor, sizes: Sequence[int]
-) -> tuple[Tensor, Tensor]:
+def packed_lstm(a: Tensor, h0: Tensor, c0: Tensor, Wh: Tensor, order: Order) -> Tensor:
     """Go on from what the inputs say: `a_t + h_{t-1} Wh`, then `lstm_gates`.
 
     Args:
-        a: the inputs' share `x Wx + b` of all words, gates in the order `i, f, o, g`, (M, 4H).
-        h0: hidden states before the first word, (N, H).
-        c0: cell states before it, (N, H).
+        a: the share `x Wx + b` of each prefix's last word, gates in the order `i, f, o, g`,
+            (Q, 4H).
+        h0: hidden states before the first word, (B, H).
+        c0: cell states before it, (B, H).
         Wh: (H, 4H).
-        sizes: how many captions have a first word, a second one and so on, `N` at first, never
-            more than before; `M` in all.
+        order: of the prefixes.
 
     Returns:
-        `(h, c)` after each word, each (M, H), as the words stand.
+        `h` after each prefix, (Q, H).
 
     Source: Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000.
     """
-    states: tuple[Tensor, Tensor] = _PackedLstm.apply(a, h0, c0, Wh, tuple(sizes))
-    return states
+    h: Tensor = _PackedLstm.apply(a, h0, c0, Wh, order)
+    return h
 
 
 class _PackedLstm(torch.autograd.Function):
-    """With `da_t` for the gradient of a pre-activation: `dWh = sum_t h_{t-1}^T da_t`."""
+    """With `da_t` for the gradient of a pre-activation: `dWh = sum_t h_{t-1}^T da_t`.
+
+    States stand in one table, the images' first, as `order.came` has it.
+    """
 
     @staticmethod
-    def forward(
-        ctx: Any, a: Tensor, h0: Tensor, c0: Tensor, Wh: Tensor, sizes: tuple[int, ...]
-    ) -> tuple[Tensor, Tensor]:
-        ctx.dtype, ctx.given = mixed_dtype(Wh.device.type), a.dtype
-        product = lay_out(Wh.t(), dtype=ctx.dtype)
-        hidden = h0.shape[1]
-        gates = torch.empty(len(a), 4 * hidden, dtype=h0.dtype, device=a.device)
-        h, c = gates.new_empty(len(a), hidden), gates.new_empty(len(a), hidden)
-        before, memory = h0, c0
-        for some, size in zip(_steps(sizes), sizes, strict=True):
-            torch.add(a[some], product(before[:size]), out=gates[some])
-            through_gates(gates[some], memory[:size], h=h[some], c=c[some])
-            before, memory = h[some], c[some]
-        ctx.sizes = sizes
-        ctx.save_for_backward(h0, c0, Wh, gates, h, c)
-        return h, c
+    def forward(ctx: Any, a: Tensor, h0: Tensor, c0: Tensor, Wh: Tensor, order: Order) -> Tensor:
+        ctx.given, ctx.order, ctx.exact = a.dtype, order, Wh.dtype
+        Wh = Wh.to(mixed_dtype(Wh.device.type) or Wh.dtype)
+        product = lay_out(Wh.t())
+        images, hidden = h0.shape
+        gates = torch.empty_like(a, dtype=h0.dtype)
+        h, c = (torch.cat([start, start.new_empty(len(a), hidden)]) for start in (h0, c0))
+        memory = h.new_empty(len(a), hidden)
+        for reading in order.readings:
+            some, came = reading.prefixes, order.came[reading.prefixes]
+            torch.index_select(c, 0, came, out=memory[some])
+            torch.add(a[some], product(h.index_select(0, came)), out=gates[some])
+            after = slice(images + some.start, images + some.stop)
+            through_gates(gates[some], memory[some], h=h[after], c=c[after])
+        ctx.save_for_backward(Wh, gates, h, c, memory)
+        return h[images:]
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, dh: Tensor, dc: Tensor) -> tuple[Tensor | None, ...]:
-        h0, c0, Wh, gates, h, c = ctx.saved_tensors
-        product = lay_out(Wh, dtype=ctx.dtype)
-        before = _shifted(h0, h, ctx.sizes)
-        back = BackThroughGates(gates, c, _shifted(c0, c, ctx.sizes))
-        felt_h, felt_c = torch.zeros_like(h0), torch.zeros_like(c0)
-        for some in reversed(_steps(ctx.sizes)):
-            size = some.stop - some.start
-            felt_c[:size] = back(some, dh[some] + felt_h[:size], dc[some] + felt_c[:size])
-            felt_h[:size] = product(back.da[some])
-        da = back.da
-        narrow = ctx.dtype or before.dtype
-        d_weight = (before.to(narrow).t() @ da.to(narrow)).to(Wh.dtype)
-        return da.to(ctx.given), felt_h, felt_c, d_weight, None
+    def backward(ctx: Any, dh: Tensor) -> tuple[Tensor | None, ...]:
+        Wh, gates, h, c, memory = ctx.saved_tensors
+        order, images = ctx.order, len(h) - len(gates)
+        product = lay_out(Wh)
+        back = BackThroughGates(gates, c[images:], memory)
+        felt_h, felt_c = torch.zeros_like(h), torch.zeros_like(c)
+        felt_h[images:] = dh
+        for reading in reversed(order.readings):
+            some, came = reading.prefixes, order.came[reading.prefixes]
+            after = slice(images + some.start, images + some.stop)
+            felt_c.index_add_(0, came, back(some, felt_h[after], felt_c[after]))
+            felt_h.index_add_(0, came, product(back.da[some]))
+        da, before = back.da, h[order.came]
+        d_weight = (before.to(Wh.dtype).t() @ da.to(Wh.dtype)).to(ctx.exact)
+        return da.to(ctx.given), felt_h[:images], felt_c[:images], d_weight, None
 
 
 def through_gates(gates: Tensor, memory: Tensor, *, h: Tensor, c: Tensor) -> None:
@@ -93,10 +93,10 @@ def through_gates(gates: Tensor, memory: Tensor, *, h: Tensor, c: Tensor) -> Non
 
 
 class BackThroughGates:
-    """From gradients of `h` and `c` to those of pre-activations, `da` (M, 4H), some rows at a time.
+    """From gradients of `h` and `c` to those of pre-activations, `da` (Q, 4H), some rows at a time.
 
-    What no step changes is made here, for all words at once: of open gates (M, 4H), `c` (M, H) and
-    the `c` before (M, H).
+    What no step changes is made here, for all prefixes at once: of open gates (Q, 4H), `c` (Q, H)
+    and the `c` before (Q, H).
     """
 
     def __init__(self, gates: Tensor, c: Tensor, memory: Tensor) -> None:
@@ -123,14 +123,3 @@ class BackThroughGates:
 def _tanh(x: Tensor) -> Tensor:
     """`2 sigmoid(2x) - 1`: PyTorch's `tanh` takes as long as nine of its sigmoids."""
     return (2 * x).sigmoid_().mul_(2).sub_(1)
-
-
-def _steps(sizes: Sequence[int]) -> list[slice]:
-    ends = list(accumulate(sizes))
-    return [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
-
-
-def _shifted(first: Tensor, rows: Tensor, sizes: Sequence[int]) -> Tensor:
-    """Return for each word the state before it, of states after each, (M, H)."""
-    steps = zip(_steps(sizes[:-1]), sizes[1:], strict=True)
-    return torch.cat([first, *(rows[step.start : step.start + size] for step, size in steps)])

@@ -9,12 +9,14 @@ Shapes: `I` and `O` sizes of input and output.
 import warnings
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-__all__ = ["Product", "has", "lay_out", "lay_out_int8", "mixed_dtype"]
+__all__ = ["Product", "has", "lay_out", "lay_out_int8", "linear", "mixed_dtype"]
 
 Product = Callable[[Tensor], Tensor]
 
@@ -27,8 +29,8 @@ def lay_out(
     With a `dtype` the numbers are multiplied in it; what comes out has the type of `x`.
     """
     dtype = dtype or weight.dtype
-    single = weight.dtype == torch.float32 and weight.device.type == "cpu"
-    if not (single and has("onednn")):
+    needs = {torch.float32: "onednn", torch.bfloat16: "bfloat16"}.get(weight.dtype)
+    if not (needs and weight.device.type == "cpu" and has(needs)):
         return lambda x: F.linear(x.to(weight.dtype), weight, bias).to(x.dtype)
     laid_out = torch.ops.mkldnn._reorder_linear_weight(weight.to(dtype).contiguous(), None)
     added = None if bias is None else bias.to(dtype)
@@ -39,6 +41,43 @@ def lay_out(
         return y.to(x.dtype)
 
     return product
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """As `torch.nn.functional.linear`, faster where a large result is learned from on a CPU.
+
+    PyTorch writes the bias where the result will be, and adds the product to it; oneDNN adds it on
+    the way. In mixed precision the result is in bfloat16.
+
+    Args:
+        x: (N, I).
+        weight: (O, I).
+        bias: (O,).
+    """
+    mixed = mixed_dtype(x.device.type)
+    plain = mixed is None and torch.is_autocast_enabled(x.device.type)
+    single = x.dtype == weight.dtype == torch.float32 and x.device.type == "cpu"
+    if plain or x.ndim != 2 or not (single and has("onednn") and torch.is_grad_enabled()):
+        return F.linear(x, weight, bias)
+    y: Tensor = _Linear.apply(x, weight, bias, mixed or x.dtype)
+    return y
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
+        x, weight = x.to(dtype), weight.to(dtype)
+        ctx.save_for_backward(x, weight)
+        y: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias.to(dtype), "none", [], "")
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        exact = torch.float32
+        d_weight = (dy.t() @ x).to(exact)
+        return (dy @ weight).to(exact), d_weight, dy.sum(0, dtype=exact), None
 
 
 def lay_out_int8(weight: Tensor, bias: Tensor | None = None) -> Product:

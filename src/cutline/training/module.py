@@ -18,6 +18,7 @@ from cutline.config import Recipe
 from cutline.data.batches import Batch
 from cutline.metrics import score
 from cutline.search import Words
+from cutline.training.clip import clip_gradient
 from cutline.training.objectives import Loss, Objective, read_references
 from cutline.training.schedule import Factor, Plateau, build_schedule, own_words
 from cutline.vocabulary import Vocabulary
@@ -141,7 +142,7 @@ class TrainingModule(L.LightningModule):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         """Shorten the gradient; Lightning's own refuses fused AdamW when precision is mixed."""
-        nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val or math.inf)
+        clip_gradient(self.parameters(), gradient_clip_val or math.inf)
 
     def _all_captions(self) -> dict[str, str]:
         """Gather the captions of all devices."""

@@ -197,9 +197,12 @@ def read_references(
     unrolled = unroll(
         decoder, features, read, batch.lengths, sampling=sampling, banned=special.banned
     )
-    scores = decoder.project(unrolled.output)
     judged = word_loss(
-        scores, targets.reshape(-1)[unrolled.places], label_smoothing=label_smoothing, per=per
+        decoder.project(unrolled.output),
+        targets.reshape(-1)[unrolled.places],
+        rows=unrolled.rows,
+        label_smoothing=label_smoothing,
+        per=per,
     )
     return unrolled, judged
 
