@@ -289,7 +289,7 @@ def test_the_seed_reproduces_weights_and_dropout(build: Build):
     def once(seed: int) -> Tensor:
         torch.manual_seed(seed)
         decoder = build(dropout=0.5).double().train()
-        return decoder.project(unroll(decoder, some_features(4), words, lengths).output)
+        return decoder.project(by_place(unroll(decoder, some_features(4), words, lengths)))
 
     assert torch.equal(once(5), once(5))
     assert not close(once(5), once(6))
@@ -300,7 +300,7 @@ def test_dropout_is_for_training_only(build: Build):
     words, lengths = some_captions(UNSORTED)
 
     def scores() -> Tensor:
-        return decoder.project(unroll(decoder, some_features(4), words, lengths).output)
+        return decoder.project(by_place(unroll(decoder, some_features(4), words, lengths)))
 
     decoder.train()
     assert not close(scores(), scores())

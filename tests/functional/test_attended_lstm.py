@@ -52,8 +52,8 @@ def test_rows_go_to_the_block_and_back():
     assert torch.equal(third.gather(block), rows)
 
 
-def test_without_words_each_caption_is_read_by_itself():
-    order = Order(LENGTHS)
+def test_captions_can_each_be_read_by_themselves():
+    order = Order(LENGTHS, WORDS, alone=torch.ones(9, dtype=torch.bool))
     first, second, *_ = order.readings
     assert first.looks == first.prefixes == slice(0, 4)
     assert first.like is None
@@ -62,6 +62,21 @@ def test_without_words_each_caption_is_read_by_itself():
     assert first.spread(torch.arange(1, 5)).tolist() == [[1, 2], [0, 0], [3, 4]]
     assert second.looks == second.prefixes == slice(4, 7)
     assert order.look.tolist() == order.prefix.tolist() == list(range(10))
+    assert order.image.tolist() == [0, 0, 2, 2, 0, 0, 2, 0, 2, 2]
+    assert order.alone.all()
+
+
+def test_or_some_of_them_while_others_share():
+    words = torch.tensor([[1, 7, 9], [1, 7, 9], [1, 7, 8], [1, 7, 9]])
+    order = Order(torch.tensor([[3, 3, 3, 3]]), words, alone=torch.arange(4) == 1)
+    first, second, _ = order.readings
+    assert first.remain(torch.tensor([7])).tolist() == [7, 7]
+    assert first.share(torch.tensor([7, 8])).tolist() == [7, 8]
+    assert (second.looks, second.prefixes) == (slice(2, 4), slice(2, 4))
+    assert order.alone.tolist() == [False, True] * 3
+    assert order.prefix[order.caption == 1].tolist() == [1, 3, 6]
+    assert [order.prefix[order.caption == n].tolist() for n in (0, 3)] == [[0, 2, 5]] * 2
+    assert order.prefix[order.caption == 2].tolist() == [0, 2, 4]
 
 
 @pytest.mark.parametrize("expectation", [0.0, 1.0])
@@ -84,7 +99,7 @@ def test_drawn_places_in_one_go_are_those_of_the_steps(monkeypatch, expectation:
     def result() -> tuple[Unrolled, tuple[Tensor, ...]]:
         unrolled = unroll(hard.train(), features, words, LENGTHS)
         assert unrolled.location is not None
-        loss = hard.project(unrolled.output).square().sum()
+        loss = hard.project(unrolled.output)[unrolled.rows].square().sum()
         loss = loss + unrolled.location.log_prob.sum() + unrolled.location.entropy.square().sum()
         return unrolled, torch.autograd.grad(loss, [grid, *hard.parameters()])
 
@@ -93,12 +108,16 @@ def test_drawn_places_in_one_go_are_those_of_the_steps(monkeypatch, expectation:
     assert whole.location is not None
     assert steps.location is not None
     assert (whole.location.region >= 0).all() == (expectation == 0)
-    assert torch.equal(whole.location.region, steps.location.region)
+    by_place = [each.places.argsort() for each in (whole, steps)]
     for ours, theirs in zip(
-        (whole.output, whole.attention, *whole.location, *felt),
-        (steps.output, steps.attention, *steps.location, *felt_by_steps),
+        *(
+            (each.output[each.rows][order], *(of[order] for of in each.location), each.attention)
+            for each, order in zip((whole, steps), by_place, strict=True)
+        ),
         strict=True,
     ):
+        assert torch.allclose(ours, theirs, rtol=0, atol=1e-10)
+    for ours, theirs in zip(felt, felt_by_steps, strict=True):
         assert torch.allclose(ours, theirs, rtol=0, atol=1e-10)
 
 

@@ -71,7 +71,7 @@ class Step(NamedTuple):
 class Ran(NamedTuple):
     """What whole captions gave, by the prefixes of an `order`: `output` (Q, O), `attention` (Q, R).
 
-    A `location` is of each word, (M,): where places are drawn no caption is like another.
+    A `location` is of each word, (M,).
     """
 
     order: Order

@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from cutline.decoders.contract import Location, Ran, Step
+from cutline.decoders.contract import Location, Ran, Step, take_rows
 from cutline.decoders.registry import register
 from cutline.decoders.soft import Look, Memory, Soft
 from cutline.functional import additive_attention, multinoulli, take_regions
@@ -85,21 +85,21 @@ class Hard(Soft):
         return State(h, c, undecided)
 
     def run(self, words: Tensor, lengths: Tensor, memory: Memory) -> Ran | None:
-        """As `soft`, in training, each caption with looks of its own."""
+        """As `soft`, in training; a caption whose places are drawn has looks of its own."""
         if not (self.training and self._runs(words.device.type)):
             return None
-        order = Order(lengths)
         expected = torch.rand(len(words), device=words.device) < self.expected
+        order = Order(lengths, words, alone=~expected)
         looks_at = []
 
         def draw(reading: Reading, alpha: Tensor) -> Tensor:
-            mean = expected[order.caption[reading.prefixes]]
-            looks_at.append(self._draw(alpha).masked_fill(mean, -1))
+            looks_at.append(self._draw(alpha).masked_fill(~order.alone[reading.looks], -1))
             return looks_at[-1]
 
         ran = self._run(words, order, memory, draw)
         assert ran.attention is not None
-        return ran._replace(location=_locate(ran.attention, torch.cat(looks_at)))
+        location = _locate(ran.attention, torch.cat(looks_at)[order.look])
+        return ran._replace(location=take_rows(location, order.prefix))
 
     def step(self, words: Tensor, state: Any, memory: Memory) -> Step:
         """As `soft`; in training, the first step decides for each caption what it looks at."""

@@ -93,7 +93,7 @@ def attended_lstm(
         grid: what contexts are made of, (B, R, D).
         keys: projected regions, of `B` images.
         weights: with those of a gate, or without and what is seen is drawn.
-        order: with a `draw` one in which no caption is like another.
+        order: of the prefixes; with a `draw`, captions it is not to share are `alone`.
         draw: see `glimpse`.
 
     Returns:

@@ -69,8 +69,8 @@ class Drawn:
     def __init__(self, draw: Draw, grid: Tensor, order: Order) -> None:
         self.draw = draw
         self.grid = grid
-        self.image = order.caption // order.lengths.shape[1]
-        self.region = torch.empty_like(self.image)
+        self.image = order.image
+        self.region = torch.empty_like(order.image)
 
     def see(
         self,

@@ -8,7 +8,7 @@ Shapes: `B` images with `K` captions each, `N = B * K`, `T` words a caption; `M`
 captions, `Q` prefixes that differ; `n` captions that look at a step, one for those that are alike.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -77,50 +77,51 @@ class Order:
 
     Of each word, (M,), `step` and `caption` say where it stands, and `prefix` which one it ends:
     never less than the word before. Of each prefix, (Q,), `first` is a word that ends it, `look`
-    the look before that word, and `came` the state: of the `B` images, then after each prefix.
+    the look before that word, and `came` the state: of the `B` images, then after each prefix. Of
+    each look, (L,), `image` is the one that is looked at, and `alone` says whether the caption is
+    one that is read by itself, with looks of its own: those that are asked for, (N,).
     `readings` are the steps, first to last.
-
-    Without `words` no caption is like another, and each has looks of its own.
     """
 
-    def __init__(self, lengths: Tensor, words: Tensor | None = None) -> None:
+    def __init__(self, lengths: Tensor, words: Tensor, alone: Tensor | None = None) -> None:
         self.lengths = lengths
         images, each = lengths.shape
-        counts, device = lengths.flatten().cpu().numpy(), lengths.device
-        known = None if words is None else words.cpu().numpy()
+        counts, known = lengths.flatten().cpu().numpy(), words.cpu().numpy()
+        apart = np.arange(1, images * each + 1)  # what tells captions from each other, or 0
+        apart *= 0 if alone is None else alone.cpu().numpy()
         self.longest = int(counts.max())
         self.readings: list[Reading] = []
-        found: list[tuple[Ints, Ints, Ints]] = []  # of words
-        whence: list[tuple[Ints, Ints]] = []  # of prefixes
+        of_words: list[tuple[Ints, ...]] = []
+        of_prefixes: list[tuple[Ints, ...]] = []
+        of_looks: list[tuple[Any, ...]] = []
         image = np.arange(images)  # of each state before the step
         state = image.repeat(each)  # of each caption
         before = looked = read = 0
         for t in range(self.longest):
             now = np.flatnonzero(counts > t)
-            parent, prefix = _part(state[now], None if known is None else known[now, t])
-            stay, like = parent, np.arange(len(parent))
-            if known is not None:
-                stay, like = np.unique(parent, return_inverse=True)
+            first, look = _alike(state[now], apart[now])
+            stay, lonely = state[now][first], apart[now][first] > 0
+            first, prefix = _alike(look, known[now, t])
+            like = look[first]
             looks = slice(looked, looked + len(stay))
-            prefixes = slice(read, read + len(parent))
+            prefixes = slice(read, read + len(like))
             block, places = _block(image[stay])
             rows = (
-                None if _all_of(r, n) else torch.from_numpy(r).to(device)
+                None if _all_of(r, n) else torch.from_numpy(r).to(lengths.device)
                 for r, n in ((places, block[0] * block[1]), (stay, len(image)), (like, len(stay)))
             )
             self.readings.append(Reading(looks, prefixes, block, len(image), *rows))
             sort = prefix.argsort(kind="stable")
-            found.append((np.full(len(now), t), now[sort], read + prefix[sort]))
-            whence.append((looked + like, before + parent))
+            of_words.append((np.full(len(now), t), now[sort], read + prefix[sort]))
+            of_prefixes.append((looked + like, before + stay[like]))
+            of_looks.append((image[stay], lonely))
             before = images + read
             looked, read = looks.stop, prefixes.stop
-            state[now], image = prefix, image[parent]
-        step, caption, ends = map(np.concatenate, zip(*found, strict=True))
-        look, came = map(np.concatenate, zip(*whence, strict=True))
-        first = np.searchsorted(ends, np.arange(read))
-        self.step, self.caption, self.prefix, self.first, self.look, self.came = (
-            torch.from_numpy(each).to(device) for each in (step, caption, ends, first, look, came)
-        )
+            state[now], image = prefix, image[stay[like]]
+        self.step, self.caption, self.prefix = _joined(of_words, lengths.device)
+        self.look, self.came = _joined(of_prefixes, lengths.device)
+        self.image, self.alone = _joined(of_looks, lengths.device)
+        self.first = torch.searchsorted(self.prefix, torch.arange(read, device=lengths.device))
 
     def places(self, longest: int) -> Tensor:
         """Say where each word stands in the flattened (B, K, longest)."""
@@ -131,16 +132,14 @@ class Order:
         return words[self.caption[self.first], self.step[self.first]]
 
 
-def _part(state: Ints, words: Ints | None) -> tuple[Ints, Ints]:
-    """Say which prefix (n,) captions have that go on from a state with a word; from which it came.
+def _alike(left: Ints, right: Ints) -> tuple[Ints, Ints]:
+    """Give pairs numbers, alike ones the same; return where each number is first, and the numbers.
 
-    Without words each has one of its own.
+    What is on the `right` is not negative.
     """
-    if words is None:
-        return state, np.arange(len(state))
-    both = state * (words.max() + 1) + words
-    _, first, prefix = np.unique(both, return_index=True, return_inverse=True)
-    return state[first], prefix
+    pairs = left * (right.max() + 1) + right
+    _, first, number = np.unique(pairs, return_index=True, return_inverse=True)
+    return first, number
 
 
 def _block(image: Ints) -> tuple[tuple[int, int], Ints]:
@@ -152,3 +151,9 @@ def _block(image: Ints) -> tuple[tuple[int, int], Ints]:
 
 def _all_of(rows: Ints, count: int) -> bool:
     return len(rows) == count and bool((np.diff(rows) == 1).all())
+
+
+def _joined(parts: list[tuple[Any, ...]], device: torch.device) -> tuple[Tensor, ...]:
+    """Put the steps' numbers one after the other, each of them."""
+    joined = map(np.concatenate, zip(*parts, strict=True))
+    return tuple(torch.from_numpy(numbers).to(device) for numbers in joined)
