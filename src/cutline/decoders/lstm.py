@@ -3,7 +3,7 @@
     state    = lstm.start(rows)               # zeros
     h, state = lstm.step(x, state)            # one step: x (N, E), h (N, H)
     h, state = lstm(x, state)                 # a whole sequence: x (N, T, E) or a PackedSequence
-    h        = lstm.read(x, order, state)     # captions in an `Order`: x (Q, E)
+    h        = lstm.read(x, order)            # captions in an `Order`: x (B + Q, E), h (Q, H)
 
 `h` is the top layer's. `state` holds all layers and has a row per caption, so that rows can be
 taken and repeated. With the weights copied (`copy_weights`) the two agree, packed ones included.
@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
 from cutline.decoders.contract import first_rows, take_rows
+from cutline.functional import lstm_gates
 from cutline.functional.order import Order
 from cutline.functional.packed_lstm import packed_lstm
 
@@ -120,8 +121,12 @@ class Lstm(nn.Module, ABC):
         """Read a sequence; return `h` in the same form, and each caption's last state."""
 
     @abstractmethod
-    def read(self, x: Tensor, order: Order, state: LstmState) -> Tensor:
-        """Read what each prefix ends with (Q, E), from the images' states; return `h` (Q, H)."""
+    def read(self, x: Tensor, order: Order) -> Tensor:
+        """Read what each image begins with, and what each prefix ends with, (B + Q, E).
+
+        Returns:
+            `h` after each prefix, (Q, H).
+        """
 
     @abstractmethod
     def stacked(self, layer: int) -> Stacked:
@@ -157,8 +162,10 @@ class ScratchLSTM(Lstm):
             outputs.append(h)
         return torch.stack(outputs, 1), state
 
-    def read(self, x: Tensor, order: Order, state: LstmState) -> Tensor:
+    def read(self, x: Tensor, order: Order) -> Tensor:
         """See `Lstm`; step by step."""
+        first, x = _divided(x, order)
+        _, state = self.step(first, self.start(len(first)))
         outputs = []
         for reading in order.readings:
             came = LstmState(*(reading.share(reading.remain(rows)) for rows in state))
@@ -220,19 +227,23 @@ class FusedLSTM(Lstm):
         outputs, (h, c) = self.lstm(x, layers_first)
         return outputs, LstmState(h.transpose(0, 1), c.transpose(0, 1))
 
-    def read(self, x: Tensor, order: Order, state: LstmState) -> Tensor:
+    def read(self, x: Tensor, order: Order) -> Tensor:
         """See `Lstm`; on a CPU `functional.packed_lstm`, layer by layer, elsewhere PyTorch's."""
         if x.device.type != "cpu":
-            return self.read_apart(x, order, state)
+            return self.read_apart(x, order)
         for layer in range(self.layers):
             weights = self.stacked(layer)
             below = F.dropout(x, self.dropout, self.training) if layer else x
-            inputs = below @ weights.Wx + weights.b
-            x = packed_lstm(inputs, state.h[:, layer], state.c[:, layer], weights.Wh, order)
+            first, inputs = _divided(below @ weights.Wx + weights.b, order)
+            h0, c0 = lstm_gates(first, first.new_zeros(len(first), self.hidden))
+            h = packed_lstm(inputs, h0, c0, weights.Wh, order)
+            x = torch.cat([h0, h]) if layer + 1 < self.layers else h
         return x
 
-    def read_apart(self, x: Tensor, order: Order, state: LstmState) -> Tensor:
+    def read_apart(self, x: Tensor, order: Order) -> Tensor:
         """As `read`, each caption by itself in a packed sequence."""
+        first, x = _divided(x, order)
+        _, state = self.step(first, self.start(len(first)))
         lengths = order.lengths.flatten()
         real = int(lengths.count_nonzero())  # an empty caption cannot be packed
         longest_first = lengths.argsort(descending=True, stable=True)[:real]
@@ -293,6 +304,13 @@ def start_like_torch(module: nn.Module, hidden: int) -> None:
             parameter.uniform_(-(hidden**-0.5), hidden**-0.5)
         else:
             parameter.zero_()
+
+
+def _divided(rows: Tensor, order: Order) -> tuple[Tensor, Tensor]:
+    """Divide rows (B + Q, ...) into those of images and those of prefixes."""
+    images = len(order.lengths)
+    first, rest = torch.split(rows, [images, len(rows) - images])
+    return first, rest
 
 
 def _swap(stacked: Tensor) -> Tensor:

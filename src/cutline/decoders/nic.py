@@ -12,6 +12,7 @@ Shapes: `B` images, `N` captions, `T` time steps, `D` feature size, `E` embeddin
 
 from typing import Literal, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -73,8 +74,8 @@ class Nic(Decoder):
     def run(self, words: Tensor, lengths: Tensor, memory: Memory) -> Ran:
         """Read whole captions, only their real words."""
         order = Order(lengths, words)
-        x = self._drop(self.embed(order.ending(words)))
-        return Ran(order, self.lstm.read(x, order, self.start(memory)))
+        x = torch.cat([memory.image, self.embed(order.ending(words))])
+        return Ran(order, self.lstm.read(self._drop(x), order))
 
     def project(self, output: Tensor) -> Tensor:
         """`W_v`."""

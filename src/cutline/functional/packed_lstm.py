@@ -47,13 +47,14 @@ class _PackedLstm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, h0: Tensor, c0: Tensor, Wh: Tensor, order: Order) -> Tensor:
-        ctx.given, ctx.order, ctx.exact = a.dtype, order, Wh.dtype
+        ctx.order, ctx.exact, ctx.given = order, Wh.dtype, (a.dtype, h0.dtype)
         Wh = Wh.to(mixed_dtype(Wh.device.type) or Wh.dtype)
         product = lay_out(Wh.t())
         images, hidden = h0.shape
-        gates = torch.empty_like(a, dtype=h0.dtype)
-        h, c = (torch.cat([start, start.new_empty(len(a), hidden)]) for start in (h0, c0))
-        memory = h.new_empty(len(a), hidden)
+        gates = torch.empty_like(a, dtype=ctx.exact)
+        memory = gates.new_empty(len(a), hidden)
+        # room for what comes after the first
+        h, c = (torch.cat([start.to(ctx.exact), memory]) for start in (h0, c0))
         for reading in order.readings:
             some, came = reading.prefixes, order.came[reading.prefixes]
             torch.index_select(c, 0, came, out=memory[some])
@@ -79,7 +80,9 @@ class _PackedLstm(torch.autograd.Function):
             felt_h.index_add_(0, came, product(back.da[some]))
         da, before = back.da, h[order.came]
         d_weight = (before.to(Wh.dtype).t() @ da.to(Wh.dtype)).to(ctx.exact)
-        return da.to(ctx.given), felt_h[:images], felt_c[:images], d_weight, None
+        of_a, of_first = ctx.given
+        first = felt_h[:images].to(of_first), felt_c[:images].to(of_first)
+        return da.to(of_a), *first, d_weight, None
 
 
 def through_gates(gates: Tensor, memory: Tensor, *, h: Tensor, c: Tensor) -> None:
