@@ -35,6 +35,7 @@ from cutline.decoders import (
 from cutline.decoders.twins import find_twins
 from cutline.functional import Features
 from cutline.functional.order import Order
+from cutline.functional.ragged import use_native
 from cutline.losses import word_loss
 from cutline.search import Scored, Step, Words, beam, greedy
 from cutline.search.arrays import Ints
@@ -202,6 +203,7 @@ def searching(vocabulary: int, regions: int) -> Iterator[Work]:
         soft.L_o.bias[END] = -100  # all captions go on for twenty words
     grid = torch.rand(IMAGES, regions, SIZE)
     plain = PlainSoft(soft)
+    use_native(cache_folder() / "native")
     packed = {precision: pack(soft, precision) for precision in precisions()}
     few, single = 4, grid[:1]
     expected = _plain_beam(plain, grid[:few])

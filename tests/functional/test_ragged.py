@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from cutline.functional import additive_attention, prepare_keys
-from cutline.functional.ragged import ragged_contexts, ragged_weights
+from cutline.compiled import compiler
+from cutline.functional import additive_attention, prepare_keys, ragged
+from cutline.functional.ragged import ragged_attention, ragged_contexts, ragged_weights, use_native
 
 R, A, D, H = 7, 6, 5, 4
 
@@ -39,3 +40,62 @@ def test_contexts_in_bfloat16_differ_by_rounding_only(counts: list[int]):
     assert found.dtype == torch.bfloat16
     wanted = ragged_contexts(alpha, grid, counts)
     assert 0 < (found.float() - wanted).abs().max() < 0.02
+
+
+@pytest.fixture(scope="module")
+def native(tmp_path_factory):
+    """The loop in C++."""
+    if compiler() is None:
+        pytest.skip("no C++ compiler")
+    with pytest.MonkeyPatch.context() as during:
+        during.setattr(ragged._Native, "library", None)
+        assert use_native(tmp_path_factory.mktemp("native"))
+        yield ragged._Native.library
+
+
+@pytest.mark.parametrize("threads", [1, 8])
+def test_where_there_is_no_library_or_many_cores_attention_is_two_passes(
+    native, monkeypatch: pytest.MonkeyPatch, threads: int
+):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    if threads == 1:
+        monkeypatch.setattr(ragged._Native, "library", None)
+    query, keys, v = torch.randn(3, A), prepare_keys(torch.randn(2, R, A)), torch.randn(A)
+    grid = torch.randn(2, R, D)
+    alpha, contexts = ragged_attention(query, keys, v, grid, [1, 2])
+    assert torch.equal(alpha, ragged_weights(query, keys, v, [1, 2]))
+    assert torch.equal(contexts, ragged_contexts(alpha, grid, [1, 2]))
+
+
+@pytest.mark.parametrize("counts", [[1, 3, 2], [2, 2], [5], [4, 13, 0, 6]])
+@pytest.mark.parametrize("scale", [0.1, 30.0])
+@pytest.mark.parametrize("regions", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("sizes", [(7, 6, 5), (8, 64, 128), (19, 37, 203), (1, 16, 1)])
+def test_one_loop_in_cpp_says_what_the_passes_say(
+    native, monkeypatch: pytest.MonkeyPatch, counts: list[int], scale, regions, sizes
+):
+    places, attention, features = sizes
+    query, v = scale * torch.randn(sum(counts), attention), torch.randn(attention)
+    keys = prepare_keys(scale * torch.randn(len(counts), places, attention))
+    grid = torch.randn(len(counts), places, features)
+    alpha, contexts = ragged_attention(query, keys, v, grid.to(regions), counts)
+    assert alpha.dtype == contexts.dtype == torch.float32
+    monkeypatch.setattr(ragged._Native, "library", None)
+    expected, seen = ragged_attention(query, keys, v, grid.to(regions).float(), counts)
+    assert torch.allclose(alpha, expected, atol=1e-5)
+    assert torch.allclose(contexts, seen, atol=1e-4)
+
+
+def test_other_types_and_what_is_not_in_one_piece_take_the_passes(native):
+    query, v, grid = torch.randn(3, A), torch.randn(A), torch.randn(2, R, D)
+    keys = torch.randn(2, R, A)
+    expected = ragged_attention(query, prepare_keys(keys), v, grid, [1, 2])
+    for kind, regions in ((torch.float64, grid.double()), (torch.float32, grid.mT.contiguous().mT)):
+        other = prepare_keys(keys.to(kind))
+        for ours, theirs in zip(
+            ragged_attention(query.to(kind), other, v.to(kind), regions, [1, 2]),
+            expected,
+            strict=True,
+        ):
+            assert ours.dtype == kind
+            assert torch.allclose(ours.float(), theirs, atol=1e-5)

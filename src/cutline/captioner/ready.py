@@ -6,8 +6,10 @@ On any other device the network itself is what captions.
 import torch
 
 from cutline.captioner.network import Network
+from cutline.data.cache import cache_folder
 from cutline.decoders import Precision, check_precision, pack
 from cutline.encoders import fold
+from cutline.functional.ragged import use_native
 
 __all__ = ["Ready"]
 
@@ -33,6 +35,7 @@ class Ready:
         return self.made
 
     def _make(self) -> Network:
+        use_native(cache_folder() / "native")
         encoder = fold(self.network.encoder)
         return Network(encoder, pack(self.network.decoder, self.precision)).eval()
 

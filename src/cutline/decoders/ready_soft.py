@@ -27,10 +27,10 @@ from cutline.decoders.best import Rough
 from cutline.decoders.contract import Decoder, Step
 from cutline.decoders.soft import Memory, Soft
 from cutline.decoders.twins import find_twins
-from cutline.functional import Features
+from cutline.functional import Features, prepare_keys
 from cutline.functional.packed_lstm import through_gates
 from cutline.functional.products import Product
-from cutline.functional.ragged import ragged_contexts, ragged_weights
+from cutline.functional.ragged import ragged_attention
 
 __all__ = ["ReadySoft"]
 
@@ -89,8 +89,8 @@ class ReadySoft(Decoder):
 
     def prepare(self, features: Features) -> Memory:
         """See `Soft`."""
-        memory = self.soft.prepare(features)
-        return memory._replace(grid=memory.grid.to(self.regions))
+        grid = features.grid.to(self.regions or features.grid.dtype).contiguous()
+        return Memory(grid, prepare_keys(self.soft.W_a(grid)), features.grid.mean(1))
 
     def start(self, memory: Memory) -> Any:
         """See `Soft`."""
@@ -120,8 +120,8 @@ class ReadySoft(Decoder):
     def _look(self, h: Tensor, memory: Memory, counts: list[int]) -> tuple[Tensor, Tensor]:
         """From `M` states, so many of each image, to `[a + b; l]` (M, 4H + E) and `alpha`."""
         a, query, gate = torch.split(self.by_h(h), self.parts, 1)
-        alpha = ragged_weights(query, memory.keys, self.soft.v, counts)
-        z = gate.sigmoid().mul_(ragged_contexts(alpha, memory.grid, counts))
+        alpha, context = ragged_attention(query, memory.keys, self.soft.v, memory.grid, counts)
+        z = gate.sigmoid().mul_(context)
         seen = self.by_z(z)
         seen[:, : self.shares[0]] += a
         return seen, alpha

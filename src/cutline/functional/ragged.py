@@ -4,13 +4,69 @@ Shapes: `B` images, `M` captions in all, an image's together, `R` regions, `D` f
 attention size.
 """
 
+import ctypes
+from pathlib import Path
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from cutline.functional.additive import Keys, exponential_of
+from cutline.native import native_library
 
-__all__ = ["ragged_contexts", "ragged_weights"]
+__all__ = ["ragged_attention", "ragged_contexts", "ragged_weights", "use_native"]
+
+SOURCE = Path(__file__).with_name("attend.cpp")
+THREADS = 3  # with more of them PyTorch's passes take less time than one loop on one
+POINTER, SIZE = ctypes.c_void_p, ctypes.c_int64
+
+
+class _Native:
+    """The library of `attend.cpp`, once it is asked for and if it can be had."""
+
+    library: ctypes.CDLL | None = None
+
+
+def use_native(folder: Path) -> bool:
+    """Let attention be one loop in C++ from now on, whose library `folder` keeps; say if it is."""
+    if _Native.library is None:
+        _Native.library = native_library(SOURCE, folder)
+    return _Native.library is not None
+
+
+def ragged_attention(
+    query: Tensor, keys: Keys, v: Tensor, grid: Tensor, counts: list[int]
+) -> tuple[Tensor, Tensor]:
+    """Look at an image's regions for its captions: `ragged_weights`, then `ragged_contexts`.
+
+    Args:
+        query: projected hidden states, (M, A).
+        keys: of `B` images.
+        v: (A,).
+        grid: the regions, (B, R, D).
+        counts: how many captions each image has, `B` numbers whose sum is `M`.
+
+    Returns:
+        The weights (M, R) and the contexts (M, D).
+    """
+    given = (query, keys.exponential, v)
+    single = all(each.dtype == torch.float32 for each in given)
+    here = all(each.device.type == "cpu" and each.is_contiguous() for each in (*given[1:], grid))
+    if _Native.library is None or not (single and here) or torch.get_num_threads() > THREADS:
+        alpha = ragged_weights(query, keys, v, counts)
+        return alpha, ragged_contexts(alpha, grid, counts)
+    attend = getattr(_Native.library, f"attend_{str(grid.dtype).removeprefix('torch.')}")
+    images, regions, size = grid.shape
+    # by name, so that they are there until the call is over
+    read = (keys.exponential, exponential_of(query).contiguous(), v * -2, grid)
+    made = query.new_empty(len(query), regions), query.new_empty(len(query), size)
+    attend(
+        *(POINTER(each.data_ptr()) for each in read),
+        (SIZE * images)(*counts),
+        *map(SIZE, (images, regions, len(v), size)),
+        *(POINTER(each.data_ptr()) for each in made),
+    )
+    return made
 
 
 def ragged_weights(query: Tensor, keys: Keys, v: Tensor, counts: list[int]) -> Tensor:
@@ -19,14 +75,7 @@ def ragged_weights(query: Tensor, keys: Keys, v: Tensor, counts: list[int]) -> T
     Of a score `sum(v) - 2 v . r`, see `additive`, the first part is the same for all regions, and
     left out.
 
-    Args:
-        query: projected hidden states, (M, A).
-        keys: of `B` images.
-        v: (A,).
-        counts: how many captions each image has, `B` numbers whose sum is `M`.
-
-    Returns:
-        The weights, (M, R).
+    Args and shapes as of `ragged_attention`; returns (M, R).
     """
     known, asked = keys.exponential, exponential_of(query).unsqueeze(1)
     weight = v.to(known.dtype) * -2

@@ -116,18 +116,16 @@ class _Slots:
         order = np.argsort(-totals, axis=1, kind="stable")[:, : self.width]
         if order.shape[1] < self.width:
             order = np.pad(order, ((0, 0), (0, self.width - order.shape[1])))
-        image = np.arange(images)[:, None]
-        kept = totals[image, order]
+        place = (order + np.arange(images)[:, None] * totals.shape[1]).reshape(-1)
+        kept = totals.reshape(-1)[place].reshape(order.shape)
         # slots that ended candidates have closed, and those for which there was no candidate
         slot = np.arange(self.width)
         kept[(slot >= self.width - self.closed) | (slot >= totals.shape[1])] = -np.inf
-        parents = (image * self.log_probs.shape[1] + order // k).reshape(-1)
-        place = (order % k).reshape(-1)
-        current, gained = chosen[parents, place], log_probs[parents, place]
+        current, gained = chosen.reshape(-1)[place], log_probs.reshape(-1)[place]
         self.log_probs = kept
         self.steps += 1
         self._close(current.reshape(kept.shape) == end)
-        return parents, current, gained
+        return place // k, current, gained
 
     def _close(self, ends: Flags) -> None:
         for image, slot in zip(*np.nonzero(ends & self.live), strict=True):
