@@ -35,7 +35,6 @@ from cutline.decoders import (
 from cutline.decoders.twins import find_twins
 from cutline.functional import Features
 from cutline.functional.order import Order
-from cutline.functional.ragged import use_native
 from cutline.losses import word_loss
 from cutline.search import Scored, Step, Words, beam, greedy
 from cutline.search.arrays import Ints
@@ -97,7 +96,7 @@ def our_step(decoder: Decoder, given: Told, dtype: str = "float32") -> Callable[
         with matmul_precision("medium"), compiling(loops, wanted=wanted):
             with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
                 unrolled = unroll(decoder, given.features, read, given.lengths)
-                scores, real = decoder.project(unrolled.output), targets[unrolled.places]
+                scores, real = decoder.project(unrolled.distinct), targets[unrolled.places]
                 judged = word_loss(scores, real, rows=unrolled.rows, per=len(real))
             return _descend(judged.loss, decoder, optimizer, clip_gradient)
 
@@ -203,8 +202,8 @@ def searching(vocabulary: int, regions: int) -> Iterator[Work]:
         soft.L_o.bias[END] = -100  # all captions go on for twenty words
     grid = torch.rand(IMAGES, regions, SIZE)
     plain = PlainSoft(soft)
-    use_native(cache_folder() / "native")
-    packed = {precision: pack(soft, precision) for precision in precisions()}
+    libraries = cache_folder() / "native"
+    packed = {which: pack(soft, which, libraries=libraries) for which in precisions()}
     few, single = 4, grid[:1]
     expected = _plain_beam(plain, grid[:few])
     assert _beam(packed["float32"], grid)[:few] == expected

@@ -1,6 +1,7 @@
 """C++ of our own is compiled once, and done without where that fails."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,23 +56,56 @@ def test_without_a_compiler_or_when_asked_nothing_is_made(
 
 
 @needs_compiler
-def test_where_nothing_can_be_written_or_it_is_broken_it_is_done_without(
+def test_a_file_that_is_no_library_is_made_anew(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    (tmp_path / "file").write_text("")
-    assert native_library(source, tmp_path / "file") is None
-    monkeypatch.setattr(native, "_make", lambda *given: given[-1].write_text("not a library"))
-    assert native_library(source, tmp_path) is None
+    with monkeypatch.context() as during:
+        during.setattr(native, "_make", lambda *given: given[-1].write_text("not a library"))
+        assert native_library(source, tmp_path) is None
+    library = native_library(source, tmp_path)
+    assert library is not None
+    assert library.answer() == 42
 
 
 @needs_compiler
-def test_what_somebody_else_has_put_there_is_not_loaded(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("cxx", ["no-such-compiler", 'g++ -DX="a', "env g++"])
+def test_whatever_cxx_says_nothing_is_raised(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cxx: str
 ):
-    assert native_library(source, tmp_path / "native") is not None
-    monkeypatch.setattr(os, "getuid", lambda: os.geteuid() + 1)
-    monkeypatch.setattr(native.ctypes, "CDLL", lambda *_: pytest.fail("it was loaded"))
-    assert native_library(source, tmp_path / "native") is None
+    monkeypatch.setenv("CXX", cxx)
+    library = native_library(source, tmp_path / "native")
+    assert (library is not None) == (cxx == "env g++" and bool(shutil.which("g++")))
+
+
+def test_where_nothing_can_be_written_it_is_done_without(source: Path, tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    assert native_library(source, tmp_path / "file") is None
+
+
+@needs_compiler
+@pytest.mark.parametrize("whose", ["another's", "a folder for all", "a file for all", "a link"])
+def test_what_others_may_have_written_is_not_loaded(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whose: str
+):
+    folder = tmp_path / "native"
+    assert native_library(source, folder) is not None
+    (made,) = folder.iterdir()
+    if whose == "another's":
+        there = os.geteuid()
+        monkeypatch.setattr(os, "geteuid", lambda: there + 1)
+    elif whose == "a folder for all":
+        folder.chmod(0o777)
+    elif whose == "a file for all":
+        made.chmod(0o777)
+    else:
+        made.chmod(0o777)
+        made.rename(tmp_path / "elsewhere.so")
+        made.symlink_to(tmp_path / "elsewhere.so")
+    loaded = []
+    monkeypatch.setattr(native.ctypes, "CDLL", lambda path: loaded.append(Path(path).lstat()))
+    native_library(source, folder)
+    assert all(not known.st_mode & 0o022 for known in loaded)
+    assert len(loaded) == (whose in ("a file for all", "a link"))  # made anew
 
 
 @needs_compiler

@@ -18,6 +18,7 @@ __all__ = ["WordLoss", "moving_baseline", "reinforce", "sum_by_caption", "word_l
 
 TOP = 5
 PIECE = 1 << 18  # scores at a time: a megabyte
+LARGE = 1 << 27  # on a GPU
 
 
 class WordLoss(NamedTuple):
@@ -118,10 +119,13 @@ def _pieces(scores: Tensor, rows: Tensor | None) -> Iterator[tuple[slice, slice,
     The last is None where each word has its own.
     """
     total, size = scores.shape
-    piece = max(1, PIECE // size)
+    piece = max(1, (PIECE if scores.device.type == "cpu" else LARGE) // size)
     somes = [slice(first, min(first + piece, total)) for first in range(0, total, piece)]
     if rows is None or len(rows) == total:
         yield from ((some, some, None) for some in somes)
+        return
+    if len(somes) == 1:  # and a GPU is not waited for
+        yield somes[0], slice(0, len(rows)), rows
         return
     ends = torch.searchsorted(rows, rows.new_tensor([some.stop for some in somes])).tolist()
     for some, begun, ended in zip(somes, [0, *ends], ends, strict=False):

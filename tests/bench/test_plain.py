@@ -38,9 +38,7 @@ def test_the_plain_loss_is_ours(soft, features):
     lengths = torch.tensor([[7, 5], [6, 6], [4, 2], [3, 1]])
     words = torch.randint(4, V, (IMAGES, 2, 8), generator=torch.Generator().manual_seed(2))
     unrolled = unroll(soft, features, words[:, :, :-1], lengths)
-    judged = word_loss(
-        soft.project(unrolled.output)[unrolled.rows], words[:, :, 1:].reshape(-1)[unrolled.places]
-    )
+    judged = word_loss(soft.project(unrolled.output), words[:, :, 1:].reshape(-1)[unrolled.places])
     order = lengths.flatten().argsort(descending=True, stable=True)
     plain = PlainSoft(soft).loss(
         features.grid.repeat_interleave(2, 0)[order],

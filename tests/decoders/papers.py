@@ -56,5 +56,5 @@ def teacher_forced(decoder: Decoder, seen: Features) -> tuple[Unrolled, Tensor]:
     """What the unroll gives, and scores (B, T, V)."""
     unrolled = unroll(decoder, seen, WORDS, LENGTHS)
     scores = torch.empty(WORDS.numel(), V, dtype=torch.float64)
-    scores[unrolled.places] = decoder.project(unrolled.output)[unrolled.rows]
+    scores[unrolled.places] = decoder.project(unrolled.output)
     return unrolled, scores.view(2, 4, V)

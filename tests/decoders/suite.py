@@ -94,7 +94,7 @@ UNSORTED = [[2, 5, 0], [4, 0, 1], [6, 3, 6], [1, 1, 2]]
 
 def by_place(unrolled: Unrolled) -> Tensor:
     """Outputs of all words, caption by caption, (M, O)."""
-    return unrolled.output[unrolled.rows][unrolled.places.argsort()]
+    return unrolled.output[unrolled.places.argsort()]
 
 
 def close(left: Tensor, right: Tensor) -> bool:

@@ -42,7 +42,7 @@ def alone(decoder: Decoder, features: Features, words: Tensor) -> list[Step]:
 def scores_at(decoder: Decoder, unrolled: Unrolled, words: Tensor) -> Tensor:
     """Scores (B, K, T, V), not a number where no word is real."""
     scores = torch.full((words.numel(), V), float("nan"), dtype=unrolled.output.dtype)
-    scores[unrolled.places] = decoder.project(unrolled.output)[unrolled.rows]
+    scores[unrolled.places] = decoder.project(unrolled.output)
     return scores.view(*words.shape, V)
 
 
@@ -61,7 +61,7 @@ def test_unrolling_equals_the_steps_of_each_caption_alone(
     words, counts = some_captions(lengths)
     unrolled = unroll(decoder, features, words, counts)
     assert len(unrolled.rows) == len(unrolled.places) == counts.sum()
-    assert unrolled.rows.unique_consecutive().tolist() == list(range(len(unrolled.output)))
+    assert unrolled.rows.unique_consecutive().tolist() == list(range(len(unrolled.distinct)))
     assert len(set(unrolled.places.tolist())) == counts.sum()
     scores = scores_at(decoder, unrolled, words)
     place_of_row = {place: row for row, place in enumerate(unrolled.places.tolist())}
@@ -94,7 +94,7 @@ def test_a_whole_run_is_the_steps_and_has_their_gradient(
 
     def result() -> tuple[Unrolled, list[Tensor]]:
         unrolled = unroll(decoder, features, words, counts)
-        loss = decoder.project(unrolled.output)[unrolled.rows].square().sum()
+        loss = decoder.project(unrolled.output).square().sum()
         if unrolled.attention is not None:
             loss = loss + (1 - unrolled.attention.sum(2)).square().sum()
         felt = torch.autograd.grad(loss, [grid, *decoder.parameters()], allow_unused=True)
@@ -140,7 +140,7 @@ def test_what_follows_the_end_never_changes_the_loss(decoder: Decoder):
     def loss(words: Tensor, targets: Tensor) -> Tensor:
         unrolled = unroll(decoder, features, words, lengths)
         real = targets.reshape(-1)[unrolled.places]
-        return word_loss(decoder.project(unrolled.output)[unrolled.rows], real).loss
+        return word_loss(decoder.project(unrolled.output), real).loss
 
     expected = loss(words, targets)
     past = torch.arange(words.shape[2]) >= lengths.unsqueeze(-1)
@@ -242,7 +242,7 @@ def test_the_gradient_reaches_every_parameter(build: Build):
     decoder = build().double().train()
     words, lengths = some_captions([[5, 4], [4, 3], [3, 3]])
     unrolled = unroll(decoder, some_features(3), words, lengths)
-    loss = decoder.project(unrolled.output)[unrolled.rows].square().sum()
+    loss = decoder.project(unrolled.output).square().sum()
     if unrolled.location is not None:
         loss = loss + unrolled.location.log_prob.sum()
     loss.backward()
@@ -259,7 +259,7 @@ def test_mixed_precision_trains_every_parameter_too(build: Build):
     words, lengths = some_captions(UNSORTED)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         unrolled = unroll(decoder, features, words, lengths)
-        loss = decoder.project(unrolled.output)[unrolled.rows].float().square().sum()
+        loss = decoder.project(unrolled.output).float().square().sum()
         if unrolled.location is not None:
             loss = loss + unrolled.location.log_prob.sum()
     loss.backward()

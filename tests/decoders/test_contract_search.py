@@ -45,7 +45,7 @@ def test_teacher_forcing_confirms_what_a_beam_reports(decoder: Decoder):
             said = [*h.words, END] if h.finished else h.words
             read = torch.tensor([[[START, *said[:-1]]]])
             unrolled = unroll(decoder, rows(features, [b]), read, torch.tensor([[len(said)]]))
-            log_probs = decoder.project(unrolled.output)[unrolled.rows].log_softmax(1)
+            log_probs = decoder.project(unrolled.output).log_softmax(1)
             own = log_probs[torch.arange(len(said)), torch.tensor(said)]
             assert h.log_prob == pytest.approx(float(own.sum()), abs=1e-4)
             assert h.log_probs == pytest.approx(own.numpy()[: len(h.words)], abs=1e-4)
@@ -85,7 +85,7 @@ def learned(request: pytest.FixtureRequest) -> Learned:
     for _ in range(200):
         unrolled = unroll(decoder, features, captions[:, :, :-1], lengths)
         targets = captions[:, :, 1:].reshape(-1)[unrolled.places]
-        loss = word_loss(decoder.project(unrolled.output)[unrolled.rows], targets).loss / 8
+        loss = word_loss(decoder.project(unrolled.output), targets).loss / 8
         adam.zero_grad()
         loss.backward()
         adam.step()

@@ -37,9 +37,7 @@ def captions(decoder: Hard, count: int) -> Captions:
     words, lengths = READ.expand(1, count, T), torch.full((1, count), T)
     unrolled = unroll(decoder, features, words, lengths)
     targets = SAID.expand(count, T).flatten()[unrolled.places]
-    each = -F.cross_entropy(
-        decoder.project(unrolled.output)[unrolled.rows], targets, reduction="none"
-    )
+    each = -F.cross_entropy(decoder.project(unrolled.output), targets, reduction="none")
     assert unrolled.location is not None
     return Captions(
         *(

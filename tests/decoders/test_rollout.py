@@ -68,7 +68,7 @@ def test_log_probabilities_and_their_gradient_are_those_of_reading_the_caption(d
     read[:, 0] = START
     shape = (2, samples, longest)
     unrolled = unroll(decoder, features, read.view(shape), found.lengths.view(2, samples))
-    scores = decoder.project(unrolled.output)[unrolled.rows]
+    scores = decoder.project(unrolled.output)
     scores = scores.index_fill(1, torch.from_numpy(WORDS.banned), -torch.inf)
     said = found.words.flatten()[unrolled.places]
     expected = torch.zeros(found.words.numel()).double()

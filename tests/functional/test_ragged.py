@@ -48,7 +48,9 @@ def native(tmp_path_factory):
     if compiler() is None:
         pytest.skip("no C++ compiler")
     with pytest.MonkeyPatch.context() as during:
+        during.setattr(ragged._Native, "asked", False)
         during.setattr(ragged._Native, "library", None)
+        during.setattr(torch, "get_num_threads", lambda: 1)
         assert use_native(tmp_path_factory.mktemp("native"))
         yield ragged._Native.library
 
@@ -78,12 +80,29 @@ def test_one_loop_in_cpp_says_what_the_passes_say(
     query, v = scale * torch.randn(sum(counts), attention), torch.randn(attention)
     keys = prepare_keys(scale * torch.randn(len(counts), places, attention))
     grid = torch.randn(len(counts), places, features)
-    alpha, contexts = ragged_attention(query, keys, v, grid.to(regions), counts)
+    with monkeypatch.context() as during:
+        for passes in ("ragged_weights", "ragged_contexts"):
+            during.setattr(ragged, passes, lambda *_: pytest.fail("it took the passes"))
+        alpha, contexts = ragged_attention(query, keys, v, grid.to(regions), counts)
     assert alpha.dtype == contexts.dtype == torch.float32
     monkeypatch.setattr(ragged._Native, "library", None)
     expected, seen = ragged_attention(query, keys, v, grid.to(regions).float(), counts)
     assert torch.allclose(alpha, expected, atol=1e-5)
     assert torch.allclose(contexts, seen, atol=1e-4)
+
+
+@pytest.mark.parametrize("counts", [[3, 1], [1, 1, 1]])
+def test_counts_that_do_not_fit_are_refused_and_not_followed(native, counts: list[int]):
+    keys = prepare_keys(torch.randn(2, R, A))
+    with pytest.raises((RuntimeError, ValueError)):
+        ragged_attention(torch.randn(3, A), keys, torch.randn(A), torch.randn(2, R, D), counts)
+
+
+def test_of_nothing_to_see_nothing_is_seen(native):
+    keys, grid = prepare_keys(torch.randn(2, 0, A)), torch.randn(2, 0, D)
+    alpha, contexts = ragged_attention(torch.randn(3, A), keys, torch.randn(A), grid, [1, 2])
+    assert alpha.shape == (3, 0)
+    assert torch.equal(contexts, torch.zeros(3, D))
 
 
 def test_other_types_and_what_is_not_in_one_piece_take_the_passes(native):

@@ -25,6 +25,12 @@ def test_a_long_one_is_shortened_as_torch_does_it():
     assert ours[0].grad.tolist() == pytest.approx([1.2, 0.0], rel=1e-5)
 
 
+def test_what_is_no_number_is_told_to_all():
+    lost, far = felt([float("nan"), 1.0], [100.0, 1.0])
+    clip_gradient([lost, far], 5.0)
+    assert far.grad.isnan().all()
+
+
 def test_a_short_one_is_left_as_it_is():
     (short,) = felt([0.1, 0.2])
     for largest in (1.0, float("inf")):

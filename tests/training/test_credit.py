@@ -29,9 +29,7 @@ def look(decoder: Forced, places: Tensor) -> tuple[Unrolled, Tensor]:
     words, lengths = READ.expand(1, len(places), T), torch.full((1, len(places)), T)
     unrolled = unroll(decoder, Features(grid, grid.mean(1), 1, R), words, lengths)
     targets = SAID.expand(len(places), T).flatten()[unrolled.places]
-    return unrolled, -F.cross_entropy(
-        decoder.project(unrolled.output)[unrolled.rows], targets, reduction="none"
-    )
+    return unrolled, -F.cross_entropy(decoder.project(unrolled.output), targets, reduction="none")
 
 
 def summed(values: Tensor, unrolled: Unrolled) -> Tensor:

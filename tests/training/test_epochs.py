@@ -172,7 +172,7 @@ def test_validation_counts_words_not_batches(tmp_path):
     words = batch.words
     features = out.network.features(batch.inputs)
     unrolled = unroll(out.network.decoder, features, words[:, :, :-1], batch.lengths)
-    scores = out.network.decoder.project(unrolled.output)[unrolled.rows]
+    scores = out.network.decoder.project(unrolled.output)
     loss = word_loss(scores, words[:, :, 1:].reshape(-1)[unrolled.places])
     found = history[-1]
     per_word = float(loss.cross_entropy) / loss.words

@@ -3,13 +3,14 @@
 On any other device the network itself is what captions.
 """
 
+from pathlib import Path
+
 import torch
 
 from cutline.captioner.network import Network
 from cutline.data.cache import cache_folder
 from cutline.decoders import Precision, check_precision, pack
 from cutline.encoders import fold
-from cutline.functional.ragged import use_native
 
 __all__ = ["Ready"]
 
@@ -35,9 +36,17 @@ class Ready:
         return self.made
 
     def _make(self) -> Network:
-        use_native(cache_folder() / "native")
         encoder = fold(self.network.encoder)
-        return Network(encoder, pack(self.network.decoder, self.precision)).eval()
+        decoder = pack(self.network.decoder, self.precision, libraries=_libraries())
+        return Network(encoder, decoder).eval()
 
     def _tensors(self) -> list[torch.Tensor]:
         return [*self.network.parameters(), *self.network.buffers()]
+
+
+def _libraries() -> Path | None:
+    """Return where libraries are kept, if there is such a place: a user may have no home."""
+    try:
+        return cache_folder() / "native"
+    except RuntimeError:
+        return None

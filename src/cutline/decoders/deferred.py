@@ -34,12 +34,10 @@ class Going:
         self.rows: Tensor | None = None
         self.among = 0
 
-    def tell(self, going: Tensor) -> None:
-        """Hear it before the step, (N,) truths."""
-        if not self.heard:
-            return
-        self.among = len(going)
-        self.rows = None if bool(going.all()) else going.nonzero()[:, 0]
+    def tell(self, rows: Tensor | None, *, among: int) -> None:
+        """Hear before the step which of so many rows go on; None: all."""
+        if self.heard:
+            self.rows, self.among = rows, among
 
     def of(self, x: Tensor) -> Tensor | None:
         """Return the numbers of the rows of `x` that count, or None: all do."""

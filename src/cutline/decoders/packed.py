@@ -10,6 +10,7 @@ at least of the best (`best`).
 import copy
 from collections.abc import Callable
 from functools import cache, partial
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
@@ -23,6 +24,7 @@ from cutline.decoders.soft import Soft
 from cutline.decoders.stand_in import stand_in
 from cutline.errors import UsageError
 from cutline.functional.products import Product, has, lay_out, lay_out_int8
+from cutline.functional.ragged import use_native
 
 __all__ = ["Precision", "check_precision", "pack", "precisions"]
 
@@ -35,8 +37,12 @@ MAKE: dict[Precision, Callable[[Tensor, Tensor | None], Product]] = {
 }
 
 
-def pack(decoder: Decoder, precision: Precision = "float32") -> Decoder:
+def pack(
+    decoder: Decoder, precision: Precision = "float32", *, libraries: Path | None = None
+) -> Decoder:
     """Return a copy of `decoder` for captioning on this CPU; the decoder stays as it is.
+
+    `libraries` is where a loop in C++ may be kept, if there is to be one (`ragged.use_native`).
 
     Raises:
         UsageError: this CPU has no fast products of that precision.
@@ -51,6 +57,8 @@ def pack(decoder: Decoder, precision: Precision = "float32") -> Decoder:
     if type(inner) is Soft and inner.scratch is None:
         regions = torch.bfloat16 if precision == "bfloat16" else None
         ready = ReadySoft(inner, make, _ranking(precision), regions)
+        if libraries is not None:
+            use_native(libraries)
     stand_in(
         packed,
         matrix=lambda weight: _Matrix(make(weight.t(), None)),

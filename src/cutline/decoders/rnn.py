@@ -83,6 +83,7 @@ class Rnn(Decoder):
     def run(self, words: Tensor, lengths: Tensor, memory: Memory) -> Ran:
         """Read whole captions, in blocks of similar length: the padding of each is read too."""
         order = Order(lengths, words)
+        words = words[:, : order.longest]
         state = repeat_rows(self.start(memory), lengths.shape[1])
         lengths = lengths.flatten()
         forward = rnn_by_hand if self.by_hand else rnn

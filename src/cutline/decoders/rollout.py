@@ -58,7 +58,8 @@ def rollout(
     locations: list[Location] = []
     with deferred_gradients(decoder) as going:
         while len(all_words) < max_words and bool(speaking.any()):
-            going.tell(speaking)
+            still = None if bool(speaking.all()) else speaking.nonzero()[:, 0]
+            going.tell(still, among=rows)
             step = decoder.step(said, state, memory)
             state = step.state
             drawn, log_probs = draw_words(decoder, step.output, words.banned)

@@ -1,22 +1,21 @@
 """Teacher forcing: a decoder's steps over captions that are known.
 
 Shapes: `B` images with `K` captions each, `N = B * K`, `T` words a caption, `M` real words in all,
-`Q` outputs, `R` regions, `O` output size.
+`Q` outputs that differ, `R` regions, `O` output size.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from cutline.decoders.contract import Decoder, Location, Step, block_rows, first_rows, repeat_rows
+from cutline.decoders.contract import Decoder, Location, block_rows, first_rows, repeat_rows
 from cutline.decoders.deferred import Going, deferred_gradients
 from cutline.decoders.own_words import draw_words
 from cutline.functional import Features
-from cutline.functional.order import Order
 from cutline.search.arrays import Ints
 
 __all__ = ["Unrolled", "unroll"]
@@ -27,19 +26,25 @@ KNOWN = -1  # in place of a word of the decoder's own: the known one is read
 class Unrolled(NamedTuple):
     """What the steps gave, for the real words only.
 
-    `output` (Q, O); `rows` (M,) says which of them a word has, as many of them as begin alike may
-    have the same one, and never one before that of the word before it; `places` (M,) says where
-    words stand in the flattened (B, K, T); `attention` (B, K, T, R) and `sentinel` (B, K, T) are
-    zero past a caption's end, `T` being the length of the longest; `location`, (M,) each, is of the
-    real words.
+    `output` (M, O); `places` (M,) says where each stands in the flattened (B, K, T); `attention`
+    (B, K, T, R) and `sentinel` (B, K, T) are zero past a caption's end, `T` being the length of the
+    longest; `location`, (M,) each, is of the real words.
+
+    Words may have the same output, where captions begin alike: `distinct` (Q, O) are those that
+    differ, and `rows` (M,) says which of them a word has, never one before that of the word before.
     """
 
-    output: Tensor
+    distinct: Tensor
     rows: Tensor
     places: Tensor
     attention: Tensor | None
     sentinel: Tensor | None
     location: Location | None = None
+
+    @property
+    def output(self) -> Tensor:
+        """The output of each word, (M, O)."""
+        return self.distinct.index_select(0, self.rows)
 
 
 class Carried(NamedTuple):
@@ -79,21 +84,58 @@ def unroll(
     if not sampling:
         ran = decoder.run(words.flatten(0, 1), lengths, memory)
         if ran is not None:
-            order = ran.order
-            attention = None if ran.attention is None else _by_caption(ran.attention, order)
-            places = order.places(words.shape[2])
-            return Unrolled(ran.output, order.prefix, places, attention, None, ran.location)
+            places = ran.order.places(words.shape[2])
+            attention = ran.attention
+            if attention is not None:
+                attention = _by_caption(attention.index_select(0, ran.order.prefix), places, words)
+                attention = attention[:, :, : ran.order.longest]
+            return Unrolled(ran.output, ran.order.prefix, places, attention, None, ran.location)
     state = repeat_rows(decoder.start(memory), words.shape[1])
     draw = partial(_own_words, decoder, sampling=sampling, banned=banned) if sampling else None
     with deferred_gradients(decoder) as going:
         return _steps(decoder, memory, state, words, lengths, going, draw=draw)
 
 
-def _by_caption(rows: Tensor, order: Order) -> Tensor:
-    """Put what prefixes have (Q, R) where their words are, zeros past the end: (B, K, T, R)."""
-    empty = rows.new_zeros(order.lengths.numel() * order.longest, rows.shape[1])
-    every = empty.index_copy(0, order.places(order.longest), rows.index_select(0, order.prefix))
-    return every.view(*order.lengths.shape, order.longest, -1)
+class Standing(NamedTuple):
+    """Who stands at a step: a `block` of the first images and captions, of these those at `rows`.
+
+    None stands for all of them.
+    """
+
+    block: tuple[int, int]
+    rows: Tensor | None
+
+    def choose(self, rows: Tensor) -> Tensor:
+        """Of rows of the block choose those that stand."""
+        return rows if self.rows is None else rows.index_select(0, self.rows)
+
+
+def _standing(lengths: Tensor, words: Tensor) -> tuple[list[Standing], Tensor]:
+    """Say who stands at each step, and the places of their words in the flattened (B, K, T), (M,).
+
+    All of it is known before the first step, so that a GPU is waited for once.
+    """
+    real = np.arange(words.shape[2]) < np.array(lengths.tolist())[..., np.newaxis]
+    place = np.arange(real.size).reshape(real.shape)
+    blocks: list[tuple[int, int]] = []
+    rows: list[Ints] = []
+    places: list[Ints] = []
+    for t in range(int(real.sum(2).max())):
+        active = real[:, :, t]
+        images, captions = (int(np.flatnonzero(active.any(axis))[-1]) + 1 for axis in (1, 0))
+        blocks.append((images, captions))
+        rows.append(np.flatnonzero(active[:images, :captions]))
+        places.append(place[:, :, t][active])
+    moved = torch.from_numpy(np.concatenate(rows)).to(words.device)
+    by_step = zip(blocks, torch.split(moved, [len(some) for some in rows]), strict=True)
+    standing = [Standing(b, None if len(some) == b[0] * b[1] else some) for b, some in by_step]
+    return standing, torch.from_numpy(np.concatenate(places)).to(words.device)
+
+
+def _by_caption(rows: Tensor, places: Tensor, words: Tensor) -> Tensor:
+    """Put what real words have (M, ...) in their places, zeros past the end: (B, K, T, ...)."""
+    empty = rows.new_zeros(words.numel(), *rows.shape[1:])
+    return empty.index_copy(0, places, rows).view(*words.shape, *rows.shape[1:])
 
 
 def _steps(
@@ -106,39 +148,44 @@ def _steps(
     *,
     draw: Callable[[Tensor], Tensor] | None = None,
 ) -> Unrolled:
-    images, captions, longest = words.shape
-    real = torch.arange(longest, device=lengths.device) < lengths.unsqueeze(-1)  # (B, K, T)
+    images, captions, _ = words.shape
     carried = Carried(state, torch.full_like(words[:, :, 0].reshape(-1), KNOWN))
-    outputs, places = [], []
+    standing, places = _standing(lengths, words)
+    outputs: list[Tensor] = []
     attention: list[Tensor] = []
     sentinel: list[Tensor] = []
     locations: list[Location] = []
     block = (images, captions)
-    for t in range(int(lengths.max())):
-        active = real[:, :, t]
-        now = (_last(active.any(1)), _last(active.any(0)))
-        if now != block:
-            carried = block_rows(carried, block, now)
-            memory = first_rows(memory, now[0])
-            block = now
-        active = active[: now[0], : now[1]].reshape(-1)
-        going.tell(active)
-        known = words[: now[0], : now[1], t].reshape(-1)
+    for t, now in enumerate(standing):
+        if now.block != block:
+            carried = block_rows(carried, block, now.block)
+            memory = first_rows(memory, now.block[0])
+            block = now.block
+        known = words[: block[0], : block[1], t].reshape(-1)
+        going.tell(now.rows, among=len(known))
         read = known.where(carried.own == KNOWN, carried.own)
         step = decoder.step(read, carried.state, memory)
         carried = Carried(step.state, draw(step.output) if draw else carried.own)
-        outputs.append(step.output[active])
-        places.append(_places(now, captions, longest, t, words.device)[active])
+        outputs.append(now.choose(step.output))
+        if step.attention is not None:
+            attention.append(now.choose(step.attention))
+        if step.sentinel is not None:
+            sentinel.append(now.choose(step.sentinel))
         if step.location is not None:
-            locations.append(Location(*(item[active] for item in step.location)))
-        _collect(step, active, now, (images, captions), attention, sentinel)
+            locations.append(Location(*map(now.choose, step.location)))
     output = torch.cat(outputs)
+
+    def by_caption(steps: list[Tensor]) -> Tensor | None:
+        if not steps:
+            return None
+        return _by_caption(torch.cat(steps), places, words)[:, :, : len(standing)]
+
     return Unrolled(
         output,
         torch.arange(len(output), device=output.device),
-        torch.cat(places),
-        torch.stack(attention, 2) if attention else None,
-        torch.stack(sentinel, 2) if sentinel else None,
+        places,
+        by_caption(attention),
+        by_caption(sentinel),
         Location(*map(torch.cat, zip(*locations, strict=True))) if locations else None,
     )
 
@@ -153,31 +200,3 @@ def _own_words(
     if len(chosen):
         own[chosen] = draw_words(decoder, output[chosen], banned)[0]
     return own
-
-
-def _last(flags: Tensor) -> int:
-    return int(flags.nonzero().max()) + 1
-
-
-def _places(
-    block: tuple[int, int], captions: int, longest: int, t: int, device: torch.device
-) -> Tensor:
-    image = torch.arange(block[0], device=device).unsqueeze(1)
-    caption = torch.arange(block[1], device=device)
-    return ((image * captions + caption) * longest + t).reshape(-1)
-
-
-def _collect(
-    step: Step,
-    active: Tensor,
-    block: tuple[int, int],
-    full: tuple[int, int],
-    attention: list[Tensor],
-    sentinel: list[Tensor],
-) -> None:
-    rest = (0, full[1] - block[1], 0, full[0] - block[0])
-    if step.attention is not None:
-        seen = step.attention * active.unsqueeze(1)
-        attention.append(F.pad(seen.view(*block, -1), (0, 0, *rest)))
-    if step.sentinel is not None:
-        sentinel.append(F.pad((step.sentinel * active).view(block), rest))

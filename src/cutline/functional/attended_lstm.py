@@ -68,8 +68,8 @@ class Kept(NamedTuple):
     asked: Tensor  # exp(2q), (L, A)
     alpha: Tensor  # (L, R)
     z: Tensor  # (L, D)
-    gates: Tensor  # of the LSTM, open, (M, 4H)
-    memory: Tensor  # the c before, (M, H)
+    gates: Tensor  # of the LSTM, open, (Q, 4H)
+    memory: Tensor  # the c before, (Q, H)
     h: Tensor  # (Q, H)
     c: Tensor  # (Q, H)
 

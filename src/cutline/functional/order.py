@@ -8,6 +8,7 @@ Shapes: `B` images with `K` captions each, `N = B * K`, `T` words a caption; `M`
 captions, `Q` prefixes that differ; `n` captions that look at a step, one for those that are alike.
 """
 
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,7 +81,6 @@ class Order:
     the look before that word, and `came` the state: of the `B` images, then after each prefix. Of
     each look, (L,), `image` is the one that is looked at, and `alone` says whether the caption is
     one that is read by itself, with looks of its own: those that are asked for, (N,).
-    `readings` are the steps, first to last.
     """
 
     def __init__(self, lengths: Tensor, words: Tensor, alone: Tensor | None = None) -> None:
@@ -90,7 +90,7 @@ class Order:
         apart = np.arange(1, images * each + 1)  # what tells captions from each other, or 0
         apart *= 0 if alone is None else alone.cpu().numpy()
         self.longest = int(counts.max())
-        self.readings: list[Reading] = []
+        self._steps: list[tuple[Any, ...]] = []
         of_words: list[tuple[Ints, ...]] = []
         of_prefixes: list[tuple[Ints, ...]] = []
         of_looks: list[tuple[Any, ...]] = []
@@ -107,10 +107,14 @@ class Order:
             prefixes = slice(read, read + len(like))
             block, places = _block(image[stay])
             rows = (
-                None if _all_of(r, n) else torch.from_numpy(r).to(lengths.device)
-                for r, n in ((places, block[0] * block[1]), (stay, len(image)), (like, len(stay)))
+                None if _all_of(rows, count) else rows
+                for rows, count in (
+                    (places, block[0] * block[1]),
+                    (stay, len(image)),
+                    (like, len(stay)),
+                )
             )
-            self.readings.append(Reading(looks, prefixes, block, len(image), *rows))
+            self._steps.append((looks, prefixes, block, len(image), *rows))
             sort = prefix.argsort(kind="stable")
             of_words.append((np.full(len(now), t), now[sort], read + prefix[sort]))
             of_prefixes.append((looked + like, before + stay[like]))
@@ -122,6 +126,15 @@ class Order:
         self.look, self.came = _joined(of_prefixes, lengths.device)
         self.image, self.alone = _joined(of_looks, lengths.device)
         self.first = torch.searchsorted(self.prefix, torch.arange(read, device=lengths.device))
+
+    @cached_property
+    def readings(self) -> list[Reading]:
+        """The steps, first to last."""
+        device = self.lengths.device
+        return [
+            Reading(*known, *(r if r is None else torch.from_numpy(r).to(device) for r in rows))
+            for known, rows in ((step[:4], step[4:]) for step in self._steps)
+        ]
 
     def places(self, longest: int) -> Tensor:
         """Say where each word stands in the flattened (B, K, longest)."""

@@ -75,9 +75,13 @@ class _Linear(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        exact = torch.float32
-        d_weight = (dy.t() @ x).to(exact)
-        return (dy @ weight).to(exact), d_weight, dy.sum(0, dtype=exact), None
+        wanted, exact = ctx.needs_input_grad, torch.float32
+        return (
+            (dy @ weight).to(exact) if wanted[0] else None,
+            (dy.t() @ x).to(exact) if wanted[1] else None,
+            dy.sum(0, dtype=exact) if wanted[2] else None,
+            None,
+        )
 
 
 def lay_out_int8(weight: Tensor, bias: Tensor | None = None) -> Product:

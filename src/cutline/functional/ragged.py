@@ -18,18 +18,21 @@ __all__ = ["ragged_attention", "ragged_contexts", "ragged_weights", "use_native"
 
 SOURCE = Path(__file__).with_name("attend.cpp")
 THREADS = 3  # with more of them PyTorch's passes take less time than one loop on one
+REGIONS = (torch.float32, torch.bfloat16)
 POINTER, SIZE = ctypes.c_void_p, ctypes.c_int64
 
 
 class _Native:
-    """The library of `attend.cpp`, once it is asked for and if it can be had."""
+    """The library of `attend.cpp`: whether it was asked for, and what came of it."""
 
+    asked = False
     library: ctypes.CDLL | None = None
 
 
 def use_native(folder: Path) -> bool:
     """Let attention be one loop in C++ from now on, whose library `folder` keeps; say if it is."""
-    if _Native.library is None:
+    if not _Native.asked and torch.get_num_threads() <= THREADS:
+        _Native.asked = True
         _Native.library = native_library(SOURCE, folder)
     return _Native.library is not None
 
@@ -49,10 +52,7 @@ def ragged_attention(
     Returns:
         The weights (M, R) and the contexts (M, D).
     """
-    given = (query, keys.exponential, v)
-    single = all(each.dtype == torch.float32 for each in given)
-    here = all(each.device.type == "cpu" and each.is_contiguous() for each in (*given[1:], grid))
-    if _Native.library is None or not (single and here) or torch.get_num_threads() > THREADS:
+    if not _is_for_native(query, keys.exponential, v, grid, counts):
         alpha = ragged_weights(query, keys, v, counts)
         return alpha, ragged_contexts(alpha, grid, counts)
     attend = getattr(_Native.library, f"attend_{str(grid.dtype).removeprefix('torch.')}")
@@ -67,6 +67,19 @@ def ragged_attention(
         *(POINTER(each.data_ptr()) for each in made),
     )
     return made
+
+
+def _is_for_native(
+    query: Tensor, known: Tensor, v: Tensor, grid: Tensor, counts: list[int]
+) -> bool:
+    """Say whether the loop can do it, and takes less time: it trusts what it is given."""
+    if _Native.library is None or torch.get_num_threads() > THREADS:
+        return False
+    single = all(each.dtype == torch.float32 for each in (query, known, v))
+    here = all(each.device.type == "cpu" and each.is_contiguous() for each in (known, v, grid))
+    fits = sum(counts) == len(query) and len(counts) == len(grid) and grid.shape[1] > 0
+    learns = torch.is_grad_enabled() and query.requires_grad
+    return single and here and fits and not learns and grid.dtype in REGIONS
 
 
 def ragged_weights(query: Tensor, keys: Keys, v: Tensor, counts: list[int]) -> Tensor:

@@ -16,5 +16,5 @@ def clip_gradient(parameters: Iterable[Tensor], largest: float) -> None:
     learned = [parameter for parameter in parameters if parameter.grad is not None]
     gradients = [parameter.grad for parameter in learned if parameter.grad is not None]
     norm = nn.utils.get_total_norm(gradients)
-    if norm.device.type != "cpu" or norm > largest:
+    if norm.device.type != "cpu" or not norm <= largest:  # what is no number is told to all
         nn.utils.clip_grads_with_norm_(learned, largest, norm)

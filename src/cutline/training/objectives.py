@@ -198,7 +198,7 @@ def read_references(
         decoder, features, read, batch.lengths, sampling=sampling, banned=special.banned
     )
     judged = word_loss(
-        decoder.project(unrolled.output),
+        decoder.project(unrolled.distinct),
         targets.reshape(-1)[unrolled.places],
         rows=unrolled.rows,
         label_smoothing=label_smoothing,
