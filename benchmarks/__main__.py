@@ -19,7 +19,7 @@ from benchmarks import decoding, photos, scores
 from benchmarks.machine import describe
 from benchmarks.report import plot, print_row, print_table, write_page
 from benchmarks.work import Row, Work, measure
-from cutline.cli.console import atomic_text
+from cutline.files import write_text
 
 LATEST = Path(__file__).parent / "results" / "latest.json"
 
@@ -66,7 +66,7 @@ def main(words: Sequence[str] | None = None) -> int:
             "rows": [row.json() for row in rows],
         }
         out.parent.mkdir(parents=True, exist_ok=True)
-        atomic_text(out, json.dumps(facts, indent=1) + "\n", force=True)
+        write_text(out, json.dumps(facts, indent=1) + "\n", overwrite=True)
         plot(rows, out.with_suffix(".png"))
         if out == LATEST:
             write_page(rows, describe(), str(facts["date"]))

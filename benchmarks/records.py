@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from benchmarks.runs import Contest, Plan, decoders
-from cutline.cli.console import atomic_text
+from cutline.files import write_text
 
 __all__ = ["Record", "in_order", "keep", "merge", "read_records", "write_between", "write_records"]
 
@@ -55,7 +55,7 @@ def read_records(kind: type[R], path: Path) -> list[R]:
 def write_records(path: Path, records: Iterable[Record]) -> None:
     """Write records in the order of the table."""
     runs = [asdict(record) for record in in_order(records)]
-    atomic_text(path, json.dumps({"runs": runs}, indent=1) + "\n", force=True)
+    write_text(path, json.dumps({"runs": runs}, indent=1) + "\n", overwrite=True)
 
 
 def merge(old: Iterable[R], new: Iterable[R], digests: Mapping[str, str]) -> list[R]:
@@ -92,4 +92,4 @@ def write_between(page: Path, begin: str, end: str, content: str) -> None:
     text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(begin)
     after = rest.partition(end)[2]
-    atomic_text(page, f"{before}{begin}\n\n{content}\n\n{end}{after}", force=True)
+    write_text(page, f"{before}{begin}\n\n{content}\n\n{end}{after}", overwrite=True)

@@ -25,9 +25,9 @@ import torch
 import yaml
 
 from cutline.captioner import Captioner, load
-from cutline.cli.console import atomic_text
 from cutline.config import DecoderConfig, find_recipe, read_recipe
 from cutline.errors import CutlineError, UsageError, did_you_mean
+from cutline.files import write_text
 
 __all__ = ["Contest", "Kept", "Plan", "arguments", "decoders", "finish_all", "plans"]
 
@@ -164,7 +164,7 @@ def _kept(plan: Plan) -> Kept:
 
 
 def _keep(plan: Plan, kept: Kept) -> None:
-    atomic_text(plan.beside(".json"), json.dumps(kept, indent=1) + "\n", force=True)
+    write_text(plan.beside(".json"), json.dumps(kept, indent=1) + "\n", overwrite=True)
 
 
 # --- all of them

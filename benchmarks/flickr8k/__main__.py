@@ -18,11 +18,11 @@ from benchmarks.flickr8k.table import RESULTS, Row, write_page
 from benchmarks.records import keep, read_records
 from benchmarks.runs import Contest, Kept, Plan, arguments, finish_all, plans
 from cutline.captioner import Captioner
-from cutline.cli.console import atomic_text
 from cutline.config import read_recipe
 from cutline.data.readers import open_dataset
 from cutline.errors import CutlineError, UsageError
 from cutline.evaluation import evaluate
+from cutline.files import write_text
 
 METRICS = ("BLEU", "METEOR", "ROUGE-L", "CIDEr")
 BUDGET = (
@@ -55,7 +55,7 @@ def judge(plan: Plan, captioner: Captioner) -> Kept:
         judged["signatures"][name] = found.scores.signature
         judged["speed"][name] = round(len(found.captions) / captioner.timings["search"], 1)
         text = json.dumps(found.to_dict(), indent=1, ensure_ascii=False)
-        atomic_text(plan.beside(f".{name}.json"), text + "\n", force=True)
+        write_text(plan.beside(f".{name}.json"), text + "\n", overwrite=True)
     return {**judged, "images": len(found.captions)}
 
 

@@ -3,23 +3,22 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import typer
 
-from cutline.errors import UsageError
+from cutline.files import printable
 
-__all__ = ["atomic_text", "bar", "complain", "free_to_write", "say", "table", "working"]
+__all__ = ["bar", "complain", "say", "table", "working"]
 
 
 def say(line: str) -> None:
     """Tell something on standard error."""
-    typer.echo(line, err=True)
+    typer.echo(printable(line), err=True)
 
 
 def complain(sentence: str) -> None:
     """Tell what went wrong on standard error."""
-    typer.secho(f"cutline: {sentence}", err=True, fg=typer.colors.RED)
+    typer.secho(f"cutline: {printable(sentence)}", err=True, fg=typer.colors.RED)
 
 
 @contextmanager
@@ -73,21 +72,3 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     if title:
         console.print(title, markup=False, highlight=False, soft_wrap=True)
     console.print(shown)
-
-
-def free_to_write(*paths: Path | None, force: bool) -> None:
-    """Refuse, before any work is done, files that exist and may not be overwritten."""
-    for path in paths:
-        if path is not None and path.exists() and not force:
-            raise UsageError(
-                f"{path} exists and is not overwritten; give another name, or --force."
-            )
-
-
-def atomic_text(path: Path, text: str, *, force: bool) -> None:
-    """Write a file whole or not at all; an existing one only with `force`."""
-    free_to_write(path, force=force)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.tmp")
-    draft.write_text(text, encoding="utf-8", errors="backslashreplace")
-    draft.replace(path)

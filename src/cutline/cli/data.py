@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cutline.cli.console import atomic_text, bar, say
+from cutline.cli.console import bar, say
+from cutline.files import write_text
 
 __all__ = ["app"]
 
@@ -49,6 +50,6 @@ def check(
     for line in report.lines():
         typer.echo(line)
     if json_file:
-        atomic_text(json_file, json.dumps(report.to_dict(), indent=1) + "\n", force=force)
+        write_text(json_file, json.dumps(report.to_dict(), indent=1) + "\n", overwrite=force)
     if not report.ok:
         raise typer.Exit(1)

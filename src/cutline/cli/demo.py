@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cutline.cli.console import atomic_text, bar, say, table
+from cutline.cli.console import bar, say, table
+from cutline.files import write_text
 
 if TYPE_CHECKING:
     from cutline.data.examples import Example
@@ -56,7 +57,7 @@ def demo(
         "signature": found.scores.signature,
         "minutes": round((time.perf_counter() - started) / 60, 2),
     }
-    atomic_text(out / "scores.json", json.dumps(scores, indent=2) + "\n", force=False)
+    write_text(out / "scores.json", json.dumps(scores, indent=2) + "\n", overwrite=False)
     _report(out / "report.html", examples[:SHOWN], found)
     rows = [[name, f"{value:.3f}"] for name, value in found.corpus.items()]
     table(f"{len(found.captions)} scenes never seen in training", ["", "score"], rows)

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from cutline.cli.console import atomic_text, bar, complain, free_to_write, say, table
+from cutline.cli.console import bar, complain, say, table
 from cutline.cli.figures import EVERY_METRIC, metric_names, score_rows
 from cutline.cli.lists import Precision
+from cutline.files import check_free, write_text
 
 __all__ = ["evaluate"]
 
@@ -42,7 +43,7 @@ def evaluate(
 
     Exit code 1 when some pictures could not be read (each is named, the rest is scored).
     """
-    free_to_write(json_file, force=force)
+    check_free(json_file, overwrite=force)
     from cutline.captioner import load
     from cutline.data.readers import open_dataset
     from cutline.evaluation import evaluate as run
@@ -69,7 +70,7 @@ def evaluate(
         say(f"{metric} was not computed: {reason}")
     if json_file:
         text = json.dumps(result.to_dict(), indent=1, ensure_ascii=False)
-        atomic_text(json_file, text + "\n", force=force)
+        write_text(json_file, text + "\n", overwrite=force)
     for reason in result.failed.values():
         complain(reason)
     if result.failed:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cutline.cli.captions_out import image_id
-from cutline.cli.console import atomic_text, bar, free_to_write, say, table, working
+from cutline.cli.console import bar, say, table, working
 from cutline.cli.figures import (
     EVERY_METRIC,
     compared_rows,
@@ -20,6 +20,7 @@ from cutline.cli.figures import (
     metric_names,
     score_rows,
 )
+from cutline.files import check_free, write_text
 
 if TYPE_CHECKING:
     from cutline.data.results import Matched, ReferenceFile
@@ -80,7 +81,7 @@ def score(
     from cutline.data.results import read_references
     from cutline.errors import UsageError
 
-    free_to_write(json_file, per_image, force=force)
+    check_free(json_file, per_image, overwrite=force)
     truths = read_references(references)
     allowed = [problem.value for problem in allow or []]
     files = [results, against] if against else [results]
@@ -105,9 +106,9 @@ def score(
     for sentence in skipped:
         say(sentence)
     if json_file:
-        atomic_text(json_file, json.dumps(found, indent=1) + "\n", force=force)
+        write_text(json_file, json.dumps(found, indent=1) + "\n", overwrite=force)
     if per_image:
-        atomic_text(per_image, _csv(made, systems[0].candidates), force=force)
+        write_text(per_image, _csv(made, systems[0].candidates), overwrite=force)
 
 
 def _matched(

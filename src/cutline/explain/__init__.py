@@ -21,10 +21,10 @@ from cutline.errors import UsageError
 from cutline.explain.animation import explain_gif
 from cutline.explain.explainable import Explainable
 from cutline.explain.figure import explain_png
-from cutline.explain.output import check_free
 from cutline.explain.overlay import spotlight, spread
 from cutline.explain.page import explain_html
 from cutline.explain.report import ReportEntry, write_report
+from cutline.files import check_free
 
 __all__ = [
     "SUFFIXES",
@@ -49,7 +49,7 @@ def explain(
 ) -> None:
     """Write where the captioner looked as a PNG, a GIF or a page of HTML, by the path's suffix.
 
-    The folder must exist, and an existing file is kept unless `overwrite`. Raises `UsageError`
+    Missing folders are made, and an existing file is kept unless `overwrite`. Raises `UsageError`
     when that is not so, and when the caption comes without attention.
     """
     check_target(path, overwrite=overwrite)

@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from cutline.errors import MissingDependencyError
 from cutline.explain.explainable import Explainable, Word, looks, words
-from cutline.explain.output import check_free, written
 from cutline.explain.overlay import resized, spotlight, spread
+from cutline.files import check_free, written
 
 __all__ = ["draw_frames", "explain_gif"]
 

@@ -14,8 +14,8 @@ from PIL import Image
 
 from cutline.errors import MissingDependencyError
 from cutline.explain.explainable import Explainable, Word, looks, share, words
-from cutline.explain.output import check_free, written
 from cutline.explain.overlay import resized, spotlight, spread
+from cutline.files import check_free, written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

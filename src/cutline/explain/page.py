@@ -7,7 +7,7 @@ from PIL import Image
 from cutline.explain.cards import Look, ReportEntry, card
 from cutline.explain.document import HOW_TO_READ, KEYS, document
 from cutline.explain.explainable import Explainable, looks
-from cutline.explain.output import check_free, written
+from cutline.files import check_free, write_text
 
 __all__ = ["explain_html"]
 
@@ -32,5 +32,4 @@ def explain_html(
         body=card(ReportEntry(image, caption), _LOOK),
         footer=HOW_TO_READ,
     )
-    with written(path, overwrite=overwrite) as draft:
-        draft.write_text(page, encoding="utf-8")
+    write_text(path, page, overwrite=overwrite)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cutline.explain.cards import Look, ReportEntry, card
 from cutline.explain.document import HOW_TO_READ, KEYS, document, escape
-from cutline.explain.output import check_free, written
+from cutline.files import check_free, write_text
 
 __all__ = ["ReportEntry", "write_report"]
 
@@ -30,8 +30,7 @@ def write_report(
         body=f'<div class="cards">\n{cards}\n</div>',
         footer=HOW_TO_READ,
     )
-    with written(path, overwrite=overwrite) as draft:
-        draft.write_text(page, encoding="utf-8")
+    write_text(path, page, overwrite=overwrite)
 
 
 def _scores(summary: Mapping[str, str]) -> str:
