@@ -81,7 +81,7 @@ class Hard(Soft):
     def start(self, memory: Memory) -> Any:
         """As `soft`, undecided."""
         h, c = super().start(memory)
-        undecided = torch.full((len(h),), UNDECIDED, device=h.device)
+        undecided = torch.full((h.shape[0],), UNDECIDED, device=h.device)
         return State(h, c, undecided)
 
     def run(self, words: Tensor, lengths: Tensor, memory: Memory) -> Ran | None:
@@ -118,7 +118,7 @@ class Hard(Soft):
             return Look(take_regions(memory.grid, alpha.argmax(1)), alpha)
         if self.inference == "expectation":
             return Look(expected, alpha)
-        nobody = torch.zeros(len(alpha), dtype=torch.bool, device=alpha.device)
+        nobody = torch.zeros(alpha.shape[0], dtype=torch.bool, device=alpha.device)
         return self._sample(alpha, memory, instead=nobody, context=expected)
 
     def _sample(self, alpha: Tensor, memory: Memory, *, instead: Tensor, context: Tensor) -> Look:

@@ -113,8 +113,10 @@ def trace(encoder: Encoder, decoder: Decoder, *, banned: Sequence[int]) -> Graph
     side = encoder.preprocessing.size
     pixels = torch.randint(256, (2, side, side, 3), dtype=torch.uint8)
     grid, pooled = _Encode(encoder)(pixels)
-    images = {0: IMAGES}
-    encode = _export("encoder", _Encode(encoder), (pixels,), ({0: IMAGES},))
+    # one object for each size: whatever goes by it is of the same size
+    images = {0: torch.export.Dim(IMAGES)}
+    both = {**images, 1: torch.export.Dim(CAPTIONS)}
+    encode = _export("encoder", _Encode(encoder), (pixels,), (images,))
     _name(encode, ["pixels"], ["grid", "pooled"])
 
     memory = decoder.prepare(Features(grid, pooled, encoder.height, encoder.width))
@@ -128,7 +130,6 @@ def trace(encoder: Encoder, decoder: Decoder, *, banned: Sequence[int]) -> Graph
         torch.stack([tensor, tensor, tensor], 1).contiguous() for tensor in states.values()
     ]
     words = torch.arange(6).view(2, 3) % 4
-    both = {0: IMAGES, 1: CAPTIONS}
     one_step = _Step(decoder, banned, (memory, state))
     reports = len(one_step(words, of_captions, list(memories.values()))) - 1 - len(states)
     step = _export(
@@ -161,9 +162,12 @@ def _export(what: str, module: nn.Module, example: Any, shapes: Any) -> ir.Model
             )
         except Exception as error:  # PyTorch's exporter wraps whatever went wrong in a long report
             reason = str(error.__cause__ or error).strip().splitlines()[0]
-            raise UsageError(
-                f"PyTorch cannot make a graph of the {what} ({type(module).__name__}): {reason}"
-            ) from error
+            hint = (
+                "; a free size became a number: write x.shape[0] in the place of len(x)"
+                if "specialized" in str(error) or "Constraints violated" in str(error)
+                else ""
+            )
+            raise UsageError(f"PyTorch cannot make a graph of the {what}: {reason}{hint}") from error
     assert program is not None
     model: ir.Model = program.model
     weights = dict(module.named_parameters()) | dict(module.named_buffers())
