@@ -74,7 +74,9 @@ class Vocabulary:
             vocabulary = cls(Tokenizer.from_str(text))
         except ModelError as error:
             raise ModelError(f"{name}: {error}") from None
-        except Exception as error:  # the library raises bare Exception
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # bare Exception, and Rust's panics
             raise ModelError(f"{name} is not a tokenizer: {shortened(error)}.") from None
         vocabulary.check(name)
         return vocabulary

@@ -5,6 +5,7 @@ and between them it is often deeper: the mean captions better than each, and cos
 Wortsman et al. 2022 (arXiv 2203.05482), section 2.
 """
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -29,7 +30,11 @@ def average(captioners: Sequence[Captioner], shares: Sequence[float] | None = No
         UsageError: they are no two of a kind, or the shares are not theirs.
     """
     weights = [1.0] * len(captioners) if shares is None else [float(share) for share in shares]
-    if len(captioners) < 2 or len(weights) != len(captioners) or min(weights) <= 0:
+    if (
+        len(captioners) < 2
+        or len(weights) != len(captioners)
+        or not all(0 < weight < math.inf for weight in weights)
+    ):
         raise UsageError(
             f"{len(captioners)} models and {len(weights)} weights were given; give two models or "
             "more, and a positive weight for each, such as --weights 2,1."

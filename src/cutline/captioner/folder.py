@@ -6,6 +6,7 @@ tokenizer.json      the vocabulary
 README.md           the model card
 """
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -192,7 +193,7 @@ def read_config(folder: Path) -> ModelConfig:
             f"reads format {FORMAT}; install the version that wrote it, or train the model again."
         )
     try:
-        return ModelConfig.model_validate(content)
+        return ModelConfig.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
         raise ModelError(f"{printable(path)}: {_fault(error)}.") from None
 
@@ -222,7 +223,7 @@ def _refused(folder: Path) -> Iterator[None]:
     try:
         yield
     except CutlineError as error:
-        raise ModelError(f"{name}: {error}") from None
+        raise ModelError(f"{name}: {shortened(error, longest=400)}") from None
     except MemoryError:
         raise ModelError(f"{name} takes more memory than there is.") from None
     except Exception as error:  # timm's constructors raise many kinds on options that are none

@@ -5,9 +5,11 @@ PyTorch's `meta` device builds modules without allocating their tensors, so that
 decoder, whose shapes depend on the size of its features.
 """
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -28,6 +30,7 @@ from cutline.untrusted import shortened
 __all__ = ["Described", "Read", "assemble", "check_fits"]
 
 BACKBONE = "encoder.backbone."
+DECODER = "decoder."
 DROPPED = 4_000  # tensors of a backbone that belong to stages which are cut off
 DROPPED_NUMBERS = 200_000_000  # in them: VGG's classifier has 120 million
 
@@ -72,21 +75,20 @@ def assemble(config: Described, header: Mapping[str, Entry], read: Read) -> Netw
     encoder = _build_encoder(config, inside)
     wanted = {BACKBONE + name: tensor for name, tensor in encoder.backbone.state_dict().items()}
     check_fits(inside, wanted)
-    found = read(list(wanted))
-    backbone = {name: found[BACKBONE + name] for name in encoder.backbone.state_dict()}
-    encoder = _filled(encoder, backbone, config)
-    with torch.device("meta"), _Blank():
-        decoder = _decoder(config, encoder)
+    size = _feature_size(config, header)
+    decoder = _bare_decoder(config, size)
+    behind = {name: entry for name, entry in header.items() if name.startswith(DECODER)}
+    check_fits(behind, {DECODER + name: tensor for name, tensor in decoder.state_dict().items()})
+    encoder = _filled(encoder, read(list(wanted)), config)
+    if encoder.feature_size != size:
+        raise _misfit("decoder", f"reads features of {size} numbers, not {encoder.feature_size}")
     network = Network(encoder, decoder)
     check_fits(header, network.state_dict())
     rest = read([name for name in network.state_dict() if name not in wanted])
-    if network.encoder.positions is not None:
-        network.encoder.positions.data = rest.pop("encoder.positions")
-    weights = {name.removeprefix("decoder."): tensor for name, tensor in rest.items()}
+    if encoder.positions is not None:
+        encoder.positions.data = rest.pop("encoder.positions")
+    weights = {name.removeprefix(DECODER): tensor for name, tensor in rest.items()}
     decoder.load_state_dict(weights, strict=True, assign=True)
-    if _lacks(decoder):
-        network.decoder = _decoder(config, encoder)
-        network.decoder.load_state_dict(weights, strict=True)
     return network
 
 
@@ -111,22 +113,29 @@ def check_fits(header: Mapping[str, Entry], wanted: Mapping[str, Tensor]) -> Non
 
 
 def _build_encoder(config: Described, header: Mapping[str, Entry]) -> Encoder:
-    """Build the encoder on `meta`; of a backbone that cannot be, no more than the file has."""
-    numbers = sum(torch.Size(entry.shape).numel() for entry in header.values())
+    """Build the encoder without memory; of a backbone that cannot be, no more than the file has.
+
+    Options with numbers in them may ask for large tables, too: nothing at all is allocated then.
+    """
+    numbers = sum(math.prod(entry.shape) for entry in header.values())
+    plain = _plain(config.encoder.options)
+    tables = torch.device("cpu" if plain else "meta")
+    bound = partial(_at_most, len(header) + DROPPED, numbers + DROPPED_NUMBERS)
     try:
-        with torch.device("meta"), _Blank(), _at_most(len(header) + DROPPED):
+        with tables, _Blank(plain=plain), bound():
             return build_encoder(config.encoder, preprocessing=config.preprocessing)
     except NotImplementedError:
-        with _at_most(len(header) + DROPPED, numbers + DROPPED_NUMBERS):
+        with bound():
             return build_encoder(config.encoder, preprocessing=config.preprocessing)
 
 
-def _filled(encoder: Encoder, tensors: Mapping[str, Tensor], config: Described) -> Encoder:
+def _filled(encoder: Encoder, found: Mapping[str, Tensor], config: Described) -> Encoder:
     """Give an encoder its weights.
 
-    What a constructor computes and no file holds (tables of relative positions, say) is not there
-    on `meta`: an encoder that has such things is built once more, as it is.
+    What a constructor computes and no file holds (tables of relative positions, say) may not be
+    there without memory: an encoder that lacks such things is built once more, as it is.
     """
+    tensors = {name.removeprefix(BACKBONE): tensor for name, tensor in found.items()}
     if any(parameter.is_meta for parameter in encoder.parameters()):
         encoder.backbone.load_state_dict(tensors, strict=True, assign=True)
         if not _lacks(encoder):
@@ -138,12 +147,31 @@ def _filled(encoder: Encoder, tensors: Mapping[str, Tensor], config: Described) 
     return encoder
 
 
-def _decoder(config: Described, encoder: Encoder) -> Decoder:
-    return build_decoder(
-        config.decoder,
-        vocabulary_size=config.vocabulary_size,
-        feature_size=encoder.feature_size,
-    )
+def _bare_decoder(config: Described, feature_size: int) -> Decoder:
+    with torch.device("meta"), _Blank():
+        return build_decoder(
+            config.decoder, vocabulary_size=config.vocabulary_size, feature_size=feature_size
+        )
+
+
+def _feature_size(config: Described, header: Mapping[str, Entry]) -> int:
+    """Tell the size of the features that a file's decoder reads by a shape that depends on it."""
+    one, two = (_bare_decoder(config, size).state_dict() for size in (1, 2))
+    for name, tensor in one.items():
+        entry = header.get(DECODER + name)
+        shape = entry.shape if entry else ()
+        for a, b, there in zip(tensor.shape, two[name].shape, shape, strict=False):
+            if a != b and there >= a:
+                return int((there - a) // (b - a) + 1)
+    return 1
+
+
+def _plain(options: Any) -> bool:
+    """Whether options are words and switches only."""
+    if isinstance(options, dict | list):
+        parts = options.values() if isinstance(options, dict) else options
+        return all(_plain(part) for part in parts)
+    return isinstance(options, str | bool | None)
 
 
 def _holds(entry: Entry, tensor: Tensor, scale: Entry | None) -> bool:
@@ -156,15 +184,32 @@ def _holds(entry: Entry, tensor: Tensor, scale: Entry | None) -> bool:
 
 
 class _Blank(TorchFunctionMode):
-    """Lets tensors on `meta` be as they are: what is drawn for them would take time for nothing."""
+    """Makes weights on `meta`, and lets them be as they are.
 
+    What is computed of other tensors (tables of positions) is computed; but a large tensor is a
+    weight, whatever it is filled with.
+    """
+
+    FULL = (torch.zeros, torch.ones, torch.full, torch.randn, torch.rand)
+    LARGE = 1_000_000
     DRAWN = (
         "uniform_", "normal_", "constant_", "zeros_", "ones_", "zero_", "fill_",
         "erfinv_", "mul_", "add_", "clamp_",
     )  # fmt: skip
 
+    def __init__(self, *, plain: bool = False) -> None:
+        super().__init__()
+        self.plain = plain
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if func is torch.empty or (func in self.FULL and _count(args, kwargs) > self.LARGE):
+            kwargs = {**kwargs, "device": "meta"}
+        if func is torch.arange and kwargs.get("device") is not None and self.plain:
+            kwargs = {**kwargs, "device": "cpu"}  # a table's, which asks where its weights are
+        if func is torch.stack and args[0][0].is_meta:  # it would load a compiler
+            dim = kwargs.get("dim", args[1] if len(args) > 1 else 0)
+            return torch.cat([tensor.unsqueeze(dim) for tensor in args[0]], dim)
         target = args[0] if args else kwargs.get("tensor")
         name = getattr(func, "__name__", "")
         if name.endswith(self.DRAWN) and isinstance(target, Tensor) and target.is_meta:
@@ -172,8 +217,15 @@ class _Blank(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
+def _count(args: Any, kwargs: Any) -> int:
+    """Return how many numbers a call such as `torch.zeros(2, 3)` makes."""
+    sizes = [kwargs["size"]] if "size" in kwargs else list(args)
+    flat = [n for size in sizes for n in (size if isinstance(size, list | tuple) else [size])]
+    return math.prod(int(n) for n in flat if isinstance(n, int))
+
+
 @contextmanager
-def _at_most(tensors: int, numbers: float = float("inf")) -> Iterator[None]:
+def _at_most(tensors: int, numbers: int) -> Iterator[None]:
     """Stop building, within, at more parameters than a file can have."""
     found = [0, 0]
     here = threading.get_ident()

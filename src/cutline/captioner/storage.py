@@ -43,6 +43,8 @@ def restore(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if name.endswith(SCALE) and name.removesuffix(SCALE) in tensors:
             continue
         if scale is not None:
+            if not bool((scale > 0).all()):
+                raise ModelError(f"'{name}{SCALE}' has numbers that are not positive.")
             restored[name] = tensor.float() * scale.unsqueeze(1)
         else:
             kind = torch.float32 if tensor.is_floating_point() else tensor.dtype
