@@ -31,6 +31,7 @@ __all__ = ["Described", "Read", "assemble", "check_fits"]
 
 BACKBONE = "encoder.backbone."
 DECODER = "decoder."
+SMALL = 32  # a window of 32 x 32 regions has a table of 16 MB
 DROPPED = 4_000  # tensors of a backbone that belong to stages which are cut off
 DROPPED_NUMBERS = 200_000_000  # in them: VGG's classifier has 120 million
 
@@ -115,7 +116,7 @@ def check_fits(header: Mapping[str, Entry], wanted: Mapping[str, Tensor]) -> Non
 def _build_encoder(config: Described, header: Mapping[str, Entry]) -> Encoder:
     """Build the encoder without memory; of a backbone that cannot be, no more than the file has.
 
-    Options with numbers in them may ask for large tables, too: nothing at all is allocated then.
+    Options with large numbers may ask for large tables, too: nothing is allocated for them then.
     """
     numbers = sum(math.prod(entry.shape) for entry in header.values())
     plain = _plain(config.encoder.options)
@@ -167,11 +168,11 @@ def _feature_size(config: Described, header: Mapping[str, Entry]) -> int:
 
 
 def _plain(options: Any) -> bool:
-    """Whether options are words and switches only."""
+    """Whether options ask for no large tables: all numbers in them are small."""
     if isinstance(options, dict | list):
         parts = options.values() if isinstance(options, dict) else options
         return all(_plain(part) for part in parts)
-    return isinstance(options, str | bool | None)
+    return not isinstance(options, int | float) or abs(options) <= SMALL
 
 
 def _holds(entry: Entry, tensor: Tensor, scale: Entry | None) -> bool:
