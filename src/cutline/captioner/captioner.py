@@ -18,13 +18,13 @@ from cutline.captioner.folder import ModelConfig, network_of, read_folder, write
 from cutline.captioner.generate import generate
 from cutline.captioner.network import Network
 from cutline.captioner.ready import Ready
-from cutline.captioner.storage import Storage, restore, squeeze
+from cutline.captioner.storage import Storage, check_finite, restore, squeeze
 from cutline.captioner.sureness import Sureness
 from cutline.captioner.timings import Timings
 from cutline.config import SearchConfig, change_search
 from cutline.data.cache import Bytes
 from cutline.decoders import Decoder, Precision
-from cutline.errors import UsageError
+from cutline.errors import ModelError, UsageError
 from cutline.functional import Features
 from cutline.images import read_image
 from cutline.models import SHIPPED, find_model
@@ -76,7 +76,9 @@ class Captioner:
 
     def stored_as(self, storage: Storage) -> "Captioner":
         """Round the weights to what `storage` keeps of them, here and wherever they are saved."""
-        kept = restore(squeeze(self.network.state_dict(), storage))
+        small = squeeze(self.network.state_dict(), storage)
+        check_finite(small, f"{self.name} as {storage}", advice="keep it as float32")
+        kept = restore(small)
         self.network.load_state_dict(kept)
         self.config = self.config.model_copy(update={"storage": storage})
         return self
@@ -106,7 +108,7 @@ class Captioner:
         config = self.config.model_copy(update={**changed, "sureness": None})
         try:
             network = network_of(config, self.network.state_dict())
-        except RuntimeError:
+        except ModelError:
             raise UsageError(
                 f"The encoder of {self.name} has weights for pictures of {seen.size} pixels only; "
                 "leave the size as it is."
