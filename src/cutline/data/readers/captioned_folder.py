@@ -10,7 +10,7 @@ from pathlib import Path
 from cutline.data.examples import Dataset
 from cutline.data.readers.assemble import Entry, assemble, split_named
 from cutline.data.readers.files import counted, name_some, walk
-from cutline.data.readers.sidecars import Beside, beside, captions_of
+from cutline.data.readers.sidecars import Beside, beside, captions_of, differs
 
 KIND = "captions beside pictures"
 FILES = "photo.txt or photo.caption beside photo.jpg"
@@ -60,10 +60,11 @@ class _Reading:
         """Take in one folder."""
         self.shared += map(self._name, found.shared)
         self.strangers += map(self._name, found.strangers)
-        self.unread += map(self._name, found.unread)
         for picture, file in found.captions.items():
             name = self._name(picture)
             captions, unsure = captions_of(file) if file else ([], False)
+            others = found.unread.get(picture, []) if file else []
+            self.unread += [self._name(one) for one in others if file and differs(file, one)]
             if unsure:
                 self.unsure.append(name)
             elif not captions:

@@ -5,14 +5,15 @@ Where a stem is not enough (`a.jpg`, `a.png`), `a.png.txt` belongs to the second
 
 import json
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from cutline.data.readers.columns import CAPTIONS, column
 from cutline.data.readers.files import is_picture, read_text
 
-__all__ = ["HEDGE", "SIDECARS", "Beside", "beside", "captions_of"]
+__all__ = ["HEDGE", "SIDECARS", "Beside", "beside", "captions_of", "differs"]
 
 HEDGE = "perhaps: "  # what `cutline caption` writes before the words of an unsure caption
 SIDECARS = (".txt", ".caption", ".json")  # the first that is there counts
@@ -24,38 +25,48 @@ class Beside(NamedTuple):
     captions: dict[Path, Path | None]
     shared: list[Path]  # pictures of one stem and a caption file that is of either
     strangers: list[Path]  # .txt and .caption files of no picture
-    unread: list[Path]  # of the same pictures, but another kind counts
+    unread: dict[Path, list[Path]]  # further caption files of a picture; the first kind counts
 
 
 def beside(here: Path, names: list[str]) -> Beside:
     """Pair the pictures of a folder with the caption files in it."""
-    texts: dict[str, dict[str, str]] = defaultdict(dict)  # stem, suffix: name
+    texts: dict[str, dict[str, Path]] = defaultdict(dict)  # by stem and suffix
     for name in names:
-        stem, suffix = os.path.splitext(name)  # noqa: PTH122
+        stem, suffix = os.path.splitext(name)  # noqa: PTH122 - called for every file
         if suffix.lower() in SIDECARS:
-            texts[stem].setdefault(suffix.lower(), name)
+            texts[stem].setdefault(suffix.lower(), here / name)
     pictures = [name for name in names if is_picture(name)]
-    by_stem: dict[str, list[str]] = defaultdict(list)
+    own = {name for name in pictures if _holds_captions(texts.get(name, {}))}
+    alike = Counter(Path(name).stem for name in pictures if name not in own)
+    found = Beside({}, [], [], {})
     for name in pictures:
-        if name not in texts:
-            by_stem[Path(name).stem].append(name)
-    found = Beside({}, [], [], [])
-    for name in pictures:
-        stem = name if name in texts else Path(name).stem
-        if stem in texts and stem != name and len(by_stem[stem]) > 1:
+        stem = name if name in own else Path(name).stem
+        if stem != name and alike[stem] > 1 and _holds_captions(texts.get(stem, {})):
             found.shared.append(here / name)
             continue
         files = [texts[stem][kind] for kind in SIDECARS if kind in texts.get(stem, {})]
-        found.captions[here / name] = here / files[0] if files else None
-        found.unread.extend(here / file for file in files[1:])
+        found.captions[here / name] = files[0] if files else None
+        found.unread[here / name] = files[1:]
+    known = own | alike.keys()
     found.strangers.extend(
-        here / file
+        file
         for stem, files in texts.items()
-        if stem not in by_stem and stem not in pictures
+        if stem not in known
         for suffix, file in files.items()
         if suffix != ".json"
     )
     return found
+
+
+def _holds_captions(files: Mapping[str, Path]) -> bool:
+    """Tell whether a picture has a caption file: JSON beside pictures is often something else."""
+    return any(suffix != ".json" or bool(captions_of(file)[0]) for suffix, file in files.items())
+
+
+def differs(one: Path, other: Path) -> bool:
+    """Tell whether another caption file of a picture says something else."""
+    captions, _ = captions_of(other)
+    return bool(captions) and captions != captions_of(one)[0]
 
 
 def captions_of(file: Path) -> tuple[list[str], bool]:

@@ -15,7 +15,7 @@ from cutline.data.readers import open_dataset
 from cutline.data.readers.columns import IMAGES, PREDICTIONS, REFERENCES, RUNNING
 from cutline.data.readers.files import counted, is_picture, name_some, read_text, walk
 from cutline.data.readers.recognise import karpathy_file, named_as_dataset
-from cutline.data.readers.sidecars import HEDGE, beside, captions_of
+from cutline.data.readers.sidecars import HEDGE, beside, captions_of, differs
 from cutline.data.readers.tables import read_table
 from cutline.data.results.records import Found, Record, grouped
 from cutline.data.results.shapes import read_json
@@ -34,6 +34,7 @@ _NO_TEXT = {
     b"\x80": "a pickle, which may run code when it is opened; write it as JSON",
     b"\x93NUMPY": "a numpy file; write it as JSON",
 }
+_NUMBER = re.compile(r" *\d+(\.0*)? *")
 _NUMBERED = re.compile(r"(?P<name>[^\t]+\.\w{3,4})#\d+")
 
 
@@ -79,8 +80,8 @@ def _file(path: Path, columns: Sequence[str]) -> Found:
     text = _text(path)
     if text.lstrip()[:1] in ("{", "["):
         return read_json(_json(text, path), path, columns)
-    if path.suffix.lower() == ".json":
-        return read_json(_loads(text, str(path)), path, columns)
+    if _is_json(text):  # a number or a text alone
+        return read_json(json.loads(text), path, columns)
     table = read_table(text, (*IMAGES, *RUNNING), columns, str(path))
     if table is not None:
         return read_json(list(_cells(table.columns, table.rows, path)), path, columns)
@@ -96,20 +97,21 @@ def _text(path: Path) -> str:
     for magic, what in _NO_TEXT.items():
         if head.startswith(magic):
             raise DataError(f"{path} is {what}; or {_ALLOWED}.")
-    return read_text(path)
+    text = read_text(path)
+    if not text.strip():
+        raise DataError(f"{path} is empty; {_ALLOWED}.")
+    return text
 
 
 def _json(text: str, path: Path) -> Any:
     """Parse JSON, or JSON lines under whatever suffix."""
+    if _is_json(text):
+        return json.loads(text)
     lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
-    if path.suffix.lower() != ".jsonl":
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            first = lines[0][1].strip()
-            if len(lines) == 1 or not (_is_json(first) and first[:1] == "{"):
-                return _loads(text, str(path))
-    return [_loads(line, f"line {number} of {path}") for number, line in lines]
+    first = lines[0][1].strip()
+    if path.suffix.lower() == ".jsonl" or (len(lines) > 1 and first[0] == "{" and _is_json(first)):
+        return [_loads(line, f"line {number} of {path}") for number, line in lines]
+    return _loads(text, str(path))
 
 
 def _is_json(text: str) -> bool:
@@ -126,7 +128,11 @@ def _loads(text: str, where: str) -> Any:
         return json.loads(text)
     except RecursionError as error:
         raise DataError(f"{where} is not valid JSON: it is nested too deeply.") from error
-    except ValueError as error:
+    except json.JSONDecodeError as error:
+        rest = text[error.pos :].strip() if error.msg != "Extra data" else text
+        hint = "" if rest else "; it is cut short: `cutline caption --resume` mends what it wrote"
+        raise DataError(f"{where} is not valid JSON: {error}{hint}.") from error
+    except ValueError as error:  # a number of thousands of digits
         raise DataError(f"{where} is not valid JSON: {error}.") from error
 
 
@@ -177,7 +183,7 @@ def _pairs(lines: list[str]) -> list[list[str]]:
         rows = list(csv.reader(lines, strict=True))
     except csv.Error:
         return []
-    sure = all(len(row) == 2 and (is_picture(row[0]) or row[0].strip().isdigit()) for row in rows)
+    sure = all(len(row) == 2 and (is_picture(row[0]) or _NUMBER.fullmatch(row[0])) for row in rows)
     return rows if sure else []
 
 
@@ -206,13 +212,16 @@ def _sidecars(folder: Path) -> Found:
                 f"{named} share a caption file, so it is not known whose it is; name each with its "
                 "picture's suffix, as in a.png.txt."
             )
-        ignored += [str(file) for file in (found.unread + found.strangers) if found.captions]
+        ignored += [str(file) for file in found.strangers if found.captions]
         for picture, file in pairs:
             texts, unsure = captions_of(file)
             name = picture.relative_to(folder).as_posix()
             if unsure and file.suffix.lower() != ".json":
                 hedged.append(name)
             records.append(Record({"image": (name,)}, tuple(texts)))
+            ignored += [
+                str(other) for other in found.unread.get(picture, []) if differs(file, other)
+            ]
     if not records:
         raise DataError(
             f"{folder} is a folder without captions beside pictures; {_ALLOWED}, or a folder of "
@@ -221,5 +230,5 @@ def _sidecars(folder: Path) -> Found:
     notes = _unhedged(hedged, folder)
     if ignored:
         count = counted(len(ignored), "file")
-        notes.append(f"{folder}: {count} not read, of other kinds: {name_some(ignored, 3)}.")
+        notes.append(f"{folder}: {count} of captions not read: {name_some(ignored, 3)}.")
     return Found(folder, records, notes)
