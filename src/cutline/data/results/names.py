@@ -5,6 +5,7 @@ by its number: `photos\COCO_val2014_000000000007.jpg`, `000000000007`, `7.0` and
 """
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -24,7 +25,8 @@ _NUMBER = re.compile(r"(?:COCO_\w+_|VizWiz_\w+_)?0*(\d{1,30})(?:\.0*)?")
 def _tail(name: str, count: int = 0) -> str:
     """Return the last parts of a path or address, all of them by default."""
     parts = re.split(r"[/\\]", name.split("?", maxsplit=1)[0] if "://" in name else name)
-    return "/".join([part for part in parts if part not in ("", ".")][-count:])
+    tail = "/".join([part for part in parts if part not in ("", ".")][-count:])
+    return unicodedata.normalize("NFC", tail)  # an Apple disk keeps letters and accents apart
 
 
 def _base(name: str) -> str:
@@ -35,13 +37,14 @@ def _stem(name: str) -> str:
     return name.rpartition(".")[0] if is_picture(name) else name
 
 
-def _number(name: str) -> str | None:
-    match = _NUMBER.fullmatch(_stem(_base(name)))
-    return match[1] if match else None
+def _number(name: str) -> str:
+    stem = _stem(_base(name))
+    match = _NUMBER.fullmatch(stem)
+    return match[1] if match else stem
 
 
-# From the strictest to the loosest; None where a name has no such form.
-FORMS: dict[str, Callable[[str], str | None]] = {
+# From the strictest to the loosest.
+FORMS: dict[str, Callable[[str], str]] = {
     "as written": lambda name: name,
     "path": _tail,
     "the last three parts of the path": partial(_tail, count=3),
@@ -87,14 +90,11 @@ class Finder:
         self.form = FORMS[form]
         self.places: dict[str, dict[int, str]] = defaultdict(dict)
         for name, place in names:
-            key = self.form(name)
-            if key is not None:
-                self.places[key].setdefault(place, name)
+            self.places[self.form(name)].setdefault(place, name)
 
     def find(self, name: str) -> dict[int, str]:
         """Return the places and names of all images that answer to this one."""
-        key = self.form(name)
-        return {} if key is None else self.places.get(key, {})
+        return self.places.get(self.form(name), {})
 
 
 def pair(captions: Sequence[Record], references: Sequence[Record]) -> Pairing:
