@@ -24,6 +24,8 @@ _NUMBER = re.compile(r"(?:COCO_\w+_|VizWiz_\w+_)?0*(\d{1,30})(?:\.0*)?")
 
 def _tail(name: str, count: int = 0) -> str:
     """Return the last parts of a path or address, all of them by default."""
+    if name.isascii() and "/" not in name and "\\" not in name:
+        return name
     parts = re.split(r"[/\\]", name.split("?", maxsplit=1)[0] if "://" in name else name)
     tail = "/".join([part for part in parts if part not in ("", ".")][-count:])
     return unicodedata.normalize("NFC", tail)  # an Apple disk keeps letters and accents apart

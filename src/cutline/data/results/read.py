@@ -78,10 +78,11 @@ def _data_set(path: Path) -> Found:
 
 def _file(path: Path, columns: Sequence[str]) -> Found:
     text = _text(path)
-    if text.lstrip()[:1] in ("{", "["):
-        return read_json(_json(text, path), path, columns)
-    if _is_json(text):  # a number or a text alone
-        return read_json(json.loads(text), path, columns)
+    whole = _parsed(text)
+    if whole is None and text.lstrip()[0] in "{[":
+        whole = _lines_of_json(text, path)
+    if whole is not None:
+        return read_json(whole, path, columns)
     table = read_table(text, (*IMAGES, *RUNNING), columns, str(path))
     if table is not None:
         return read_json(list(_cells(table.columns, table.rows, path)), path, columns)
@@ -103,23 +104,21 @@ def _text(path: Path) -> str:
     return text
 
 
-def _json(text: str, path: Path) -> Any:
-    """Parse JSON, or JSON lines under whatever suffix."""
-    if _is_json(text):
+def _parsed(text: str) -> Any:
+    """Parse JSON; None if it is none."""
+    try:
         return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _lines_of_json(text: str, path: Path) -> Any:
+    """Parse JSON lines under whatever suffix; what else begins as JSON is refused."""
     lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
-    first = lines[0][1].strip()
-    if path.suffix.lower() == ".jsonl" or (len(lines) > 1 and first[0] == "{" and _is_json(first)):
+    first = lines[0][1]
+    if path.suffix.lower() == ".jsonl" or (len(lines) > 1 and isinstance(_parsed(first), dict)):
         return [_loads(line, f"line {number} of {path}") for number, line in lines]
     return _loads(text, str(path))
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _loads(text: str, where: str) -> Any:
@@ -170,7 +169,7 @@ def _tabbed(lines: list[str], path: Path, columns: Sequence[str]) -> Found:
     pairs = [tuple(line.split("\t", 1)) for line in lines]
     if all(_NUMBERED.fullmatch(name) for name, _ in pairs):
         pairs = [(name.rpartition("#")[0], text) for name, text in pairs]
-    if all(text.startswith(("[{", '["')) and _is_json(text) for _, text in pairs):
+    if all(text.startswith(("[{", '["')) and _parsed(text) for _, text in pairs):
         return read_json([[name, json.loads(text)] for name, text in pairs], path, columns)
     hedged = [name for name, text in pairs if text.startswith(HEDGE)]
     found = read_json([[name, text.removeprefix(HEDGE)] for name, text in pairs], path, columns)
