@@ -28,8 +28,8 @@ FILES = "captions_*.json"
 _MOST_READ = 1 << 28  # of a file that only may be one of these
 _VIZWIZ = ("train.json", "val.json", "test.json")
 UNWANTED = {
-    "is_rejected": "that the data set's makers rejected",
-    "is_precanned": "that only say that nothing can be seen",
+    "is_rejected": "rejected by the data set's makers",
+    "is_precanned": "saying only that nothing can be seen",
 }
 
 
@@ -78,6 +78,7 @@ def read(path: Path) -> Dataset:
         entries += found
         notes += [f"{file.name}: {note}" for note in said]
         places.append(folders)
+    notes += _note_on_others(path)
     return assemble(entries, kind=KIND, source=path, notes=notes + unasked(places))
 
 
@@ -85,6 +86,15 @@ def _files(folder: Path) -> list[Path]:
     # captions_val2014_fakecap_results.json is what somebody's model said, not a reference
     found = [file for file in sorted(folder.glob(FILES)) if "results" not in file.stem]
     return found or [folder / name for name in _VIZWIZ if _is_vizwiz(folder / name)]
+
+
+def _note_on_others(path: Path) -> list[str]:
+    """Name VizWiz's `test.json`, which has no captions."""
+    files = _files(path) if path.is_dir() else []
+    if not files or files[0].name not in _VIZWIZ:
+        return []
+    others = [path / name for name in _VIZWIZ if path / name not in files]
+    return [f"{file.name} is not read: it has no captions." for file in others if file.is_file()]
 
 
 def _is_vizwiz(file: Path) -> bool:

@@ -108,7 +108,8 @@ class ImageFolders:
         folders = [place / name for place in (beside, above) for name in names]
         self._folders = [str(folder) for folder in folders if folder.is_dir()] + [str(beside)]
         self._listings: dict[str, frozenset[str]] = {}
-        self._beside = str(beside)
+        # beside the file, other things may lie than its images
+        self._never_walked = {str(beside)} if names else set()
         self._found: set[str] = set()
         self._used: set[str] = set()
         self._asked = 0
@@ -156,8 +157,9 @@ class ImageFolders:
             os.path.join(folder, name)  # noqa: PTH118
             for folder in {os.path.dirname(path) for path in self._found}  # noqa: PTH120
             for name in self._listings[folder]
+            if not name.startswith(".")
         }
-        for folder in self._used - {self._beside}:
+        for folder in self._used - self._never_walked:
             held |= {str(here / name) for here, names in walk(Path(folder)) for name in names}
         return {os.path.normpath(path) for path in held if is_picture(path)}
 
