@@ -137,6 +137,13 @@ def test_a_caption_that_is_not_the_last_column_must_be_quoted(tmp_path):
         open_dataset(tmp_path)
 
 
+def test_what_caption_wrote_is_trained_on_but_for_its_guesses(tmp_path):
+    rows = ["a.jpg,a dog,0.5,false,m", "b.jpg,a cat,0.1,true,m"]
+    write(tmp_path / "captions.csv", "\n".join(["image,caption,confidence,unsure,model", *rows]))
+    assert by_id(tmp_path) == {"a.jpg": ("a dog",)}
+    assert "left out 1 caption that a model was unsure of: b.jpg." in notes(tmp_path)
+
+
 # --- Flickr30k -----------------------------------------------------------------------------------
 
 KAGGLE = (

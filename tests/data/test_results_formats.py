@@ -291,3 +291,50 @@ def test_a_file_that_is_no_text_is_called_what_it_is(tmp_path, head, what):
         read_results(tmp_path / "theirs")
     with pytest.raises(DataError):
         read_references(tmp_path / "theirs")
+
+
+def test_names_that_caption_wrote_with_escapes_are_found(tmp_path):
+    odd = ["plain.jpg", "a\u2028b.jpg", "tab\there.jpg", "\udcff.jpg", r"C:\new\x.jpg"]
+    escaped = ["plain.jpg", r"a\u2028b.jpg", r"tab\there.jpg", r"\udcff.jpg", r"C:\\new\x.jpg"]
+    truths = read_references(write(tmp_path / "truths.json", {name: ["a bus"] for name in odd}))
+    results = write(tmp_path / "out.txt", "".join(f"{name}\ta bus\n" for name in escaped))
+    assert len(match(read_results(results), truths).candidates) == 5
+
+
+def test_names_that_only_look_escaped_stay_as_they_are(tmp_path):
+    truths = read_references(write(tmp_path / "truths.json", {r"C:\temp\u0041.jpg": ["a bus"]}))
+    for name in (r"C:\temp\u0041.jpg", r"x\u0041.jpg", r"C:\temp\Uffffffff.jpg"):
+        results = read_results(write(tmp_path / "out.txt", f"{name}\ta bus\nb.jpg\tb\n"))
+        made = match(results, truths, allow=["extra"]) if "0041" in name else None
+        assert made is None or list(made.candidates) == [name]
+
+
+def test_caption_files_of_two_kinds_in_a_folder_of_their_own_are_one_caption(tmp_path):
+    for name, content in (("a.txt", "a bus"), ("a.json", {"caption": "a bus"})):
+        write(tmp_path / name, content)
+    assert pairs(tmp_path) == [("a", "a bus")]
+
+
+@pytest.mark.parametrize("name", ["gone.json", "x" * 300])
+def test_a_path_that_cannot_be_read_is_one_sentence(tmp_path, name):
+    with pytest.raises(DataError, match="cannot be read: "):
+        read_results(tmp_path / name)
+    with pytest.raises(DataError, match=r"cannot be read: |does not exist"):
+        read_references(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "keys", [("Image ID", "Caption"), ("imageId", "TEXT"), ("FileName", "Pred")]
+)
+def test_capitals_and_spaces_in_the_names_of_columns_do_not_matter(tmp_path, keys):
+    image, text = keys
+    rows = [[image, text], *map(list, PAIRS)]
+    assert pairs(write(tmp_path / "a.csv", table(rows))) == PAIRS
+    assert pairs(write(tmp_path / "a.json", entries(image, text))) == PAIRS
+
+
+def test_of_two_lists_of_captions_one_is_read_and_it_is_said_which(tmp_path):
+    found = read_results(
+        write(tmp_path / "two.json", {"val": entries("id", "text"), "test": entries("id", "text")})
+    )
+    assert found.notes == [f"{tmp_path}/two.json: captions are those of 'val', not of test."]

@@ -26,7 +26,7 @@ def find(path: Path) -> list[Path]:
 def read(path: Path) -> Dataset:
     """Read all folders below one."""
     reading = _Reading(path)
-    for here, names in walk(path):
+    for here, names in walk(path, strict=True):
         reading.add(beside(here, names))
     folders = [Path(entry.image_id).parts[0] for entry in reading.entries]
     splits = [split_named(folder) for folder in folders]

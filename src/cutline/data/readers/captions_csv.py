@@ -47,14 +47,22 @@ def read(path: Path) -> Dataset:
     table = _table(path)
     captions: dict[str, list[str]] = {}
     mended = []
+    unsure = table.columns.index("unsure") if "unsure" in table.columns else None
+    guesses = []
     for row in table.rows:
         cells, whole = _cells(row, table, path)
+        if unsure is not None and cells[unsure].strip().lower() == "true":
+            guesses.append(cells[table.image])
+            continue
         captions.setdefault(cells[table.image], []).append(cells[table.text])
         mended += [] if whole else [cells[table.image]]
     folders = ImageFolders(path.parent)
     entries = [Entry(name, folders.find(name), said, None) for name, said in captions.items()]
     count = counted(len(mended), "row")
     notes = [f"{count} without a '|' read all the same: {name_some(mended)}."] if mended else []
+    if guesses:
+        count = counted(len(guesses), "caption")
+        notes.append(f"left out {count} that a model was unsure of: {name_some(guesses)}.")
     notes += [*folders.notes(), *unasked([folders])]
     return assemble(entries, kind=KIND, source=path, notes=notes)
 

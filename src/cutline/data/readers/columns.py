@@ -1,5 +1,6 @@
 """Under which names tables and JSON keep an image and its caption: one list for all readers."""
 
+import re
 from collections.abc import Collection, Sequence
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "REFERENCES",
     "RUNNING",
     "column",
+    "plain",
 ]
 
 # The first that is there is preferred.
@@ -42,3 +44,13 @@ def column(given: Collection[str], allowed: Sequence[str]) -> str | None:
     (None, 'caption')
     """
     return next((name for name in allowed if name in given), None)
+
+
+def plain(name: str) -> str:
+    """Return a column's name as the lists above spell it.
+
+    >>> plain(' "File Name"'), plain("imageId"), plain("Image-ID")
+    ('file_name', 'image_id', 'image_id')
+    """
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip(' \t"'))
+    return re.sub(r"[ -]+", "_", words).lower()

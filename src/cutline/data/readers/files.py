@@ -173,9 +173,17 @@ def unasked(places: Sequence[ImageFolders]) -> list[str]:
     return [f"{counted(len(without), 'picture')} without a row: {name_some(without, 3)}."]
 
 
-def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
-    """List a folder and all below it, sorted, hidden ones left out."""
-    for here, folders, names in os.walk(folder):
+def walk(folder: Path, *, strict: bool = False) -> Iterator[tuple[Path, list[str]]]:
+    """List a folder and all below it, sorted, hidden ones left out.
+
+    What cannot be listed is left out, or with `strict` a `DataError`.
+    """
+
+    def refuse(error: OSError) -> None:
+        if strict:
+            raise DataError(f"{error.filename} cannot be listed: {error.strerror}.") from error
+
+    for here, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield Path(here), sorted(name for name in names if not name.startswith("."))
 

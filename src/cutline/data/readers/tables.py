@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from cutline.data.readers.columns import column
+from cutline.data.readers.columns import column, plain
 from cutline.errors import DataError
 
 __all__ = ["Row", "Table", "read_table"]
@@ -43,7 +43,7 @@ def read_table(text: str, images: Sequence[str], texts: Sequence[str], where: st
     first = re.split(r"[\r\n]", text, maxsplit=1)[0]
     for separator in _SEPARATORS:
         cells = next(csv.reader([first], delimiter=separator), [])
-        columns = [cell.strip().strip('"').lower() for cell in cells]
+        columns = [plain(cell) for cell in cells]
         image, caption = column(columns, images), column(columns, texts)
         if image and caption and image != caption:
             places = columns.index(image), columns.index(caption)

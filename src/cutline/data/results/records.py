@@ -9,7 +9,13 @@ from typing import Any, NamedTuple
 from cutline.data.readers.columns import IMAGES, RUNNING, column
 from cutline.errors import DataError
 
-__all__ = ["Found", "Record", "grouped", "names_in", "shown", "spelled", "texts_in"]
+__all__ = ["ALLOWED", "Found", "Record", "grouped", "names_in", "shown", "spelled", "texts_in"]
+
+# What may be given, for messages.
+ALLOWED = (
+    "give JSON or JSON lines with 'image_id' and 'caption', a csv or tsv with such columns, lines "
+    "of image<tab>caption"
+)
 
 Names = dict[str, tuple[str, ...]]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cutline.data.readers.coco import UNWANTED
-from cutline.data.readers.columns import IMAGES, RUNNING, column
+from cutline.data.readers.columns import IMAGES, RUNNING, column, plain
 from cutline.data.readers.files import counted
 from cutline.data.results.records import Found, Names, Record, names_in, shown, spelled, texts_in
 from cutline.errors import DataError
@@ -74,11 +74,14 @@ class _Shape:
             )
         elif (names := _images_of(found)) and isinstance(found.get("annotations"), list):
             yield from self.records(found["annotations"], names, depth)
-        elif (inner := _wrapped(found)) is not None and depth < _NESTED:
-            yield from self.records(inner, files, depth + 1)
+        elif (wrappers := _wrappers(found)) and depth < _NESTED:
+            key, *others = wrappers
+            if others:
+                self.chosen.setdefault(key, set()).update(others)
+            yield from self.records(found[key], files, depth + 1)
         elif rows := self._by_columns(found):
             yield from self.records(rows, files, depth)
-        elif self._names_and_texts(found):
+        elif self._names_and_texts({plain(key): value for key, value in found.items()}):
             yield from self._entry(found, "The object", files)
         else:
             for image, value in found.items():
@@ -92,6 +95,8 @@ class _Shape:
         if isinstance(entry, dict) and isinstance(entry.get("sentences"), list):
             yield _karpathy(entry, where, self.path)
             return
+        if isinstance(entry, dict):
+            entry = {plain(key): value for key, value in entry.items()}
         if not isinstance(entry, dict) or not self._names_and_texts(entry):
             raise DataError(
                 f"{where} of {self.path} is no object with 'image_id' and 'caption' (or other "
@@ -139,15 +144,15 @@ class _Shape:
         return [{key: cells[at] for key, cells in whole.items()} for at in range(count)]
 
 
-def _wrapped(found: Mapping[str, Any]) -> Any | None:
-    """Return the list or object that stands under one of the known keys."""
-    for key in _WRAPPERS:
-        inner = found.get(key)
-        if isinstance(inner, dict) and inner and key != "images":
-            return inner
-        if isinstance(inner, list) and inner and isinstance(inner[0], dict | list):
-            return inner
-    return None
+def _wrappers(found: Mapping[str, Any]) -> list[str]:
+    """Return the known keys under which a list or object of entries stands."""
+    return [
+        key
+        for key in _WRAPPERS
+        if isinstance(inner := found.get(key), dict | list)
+        and inner
+        and (key != "images" if isinstance(inner, dict) else isinstance(inner[0], dict | list))
+    ]
 
 
 def _images_of(found: Mapping[str, Any]) -> dict[str, Names]:
