@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 
 __all__ = [
     "CAPTIONS",
@@ -46,6 +47,7 @@ def column(given: Collection[str], allowed: Sequence[str]) -> str | None:
     return next((name for name in allowed if name in given), None)
 
 
+@lru_cache(maxsize=4096)
 def plain(name: str) -> str:
     """Return a column's name as the lists above spell it.
 
