@@ -156,6 +156,12 @@ def test_what_is_read_is_never_written_over(files, without_java):
     assert done.returncode == 2
     assert (files / "a.json").read_bytes() == before
     assert not (files / "x").exists()
+    (files / "album").mkdir()
+    (files / "album" / "1.txt").write_text("a bus")
+    words[1] = files / "album"
+    done = cutline(*words, "--allow", "missing", "--json", files / "album" / "1.txt")
+    assert done.returncode == 2
+    assert (files / "album" / "1.txt").read_text() == "a bus"
 
 
 def test_training_captions_may_be_any_file_and_are_read_before_anything_is_scored(files):

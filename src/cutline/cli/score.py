@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from enum import StrEnum
@@ -122,14 +123,17 @@ def _refuse_same(outputs: list[Path | None], inputs: list[Path | None]) -> None:
     """Refuse to write over what is read, or twice to one file."""
     from cutline.errors import UsageError
 
-    taken = {path.resolve() for path in inputs if path is not None}
+    taken = {os.path.realpath(path) for path in inputs if path is not None}
     for path in (path for path in outputs if path is not None):
-        if path.resolve() in taken:
+        place = Path(os.path.realpath(path))
+        # in a folder of sidecars any file may be one
+        read = place.exists() and any(str(folder) in taken for folder in place.parents)
+        if read or str(place) in taken:
             raise UsageError(
                 f"{path} would be written over what is read or written otherwise; give --json and "
                 "--per-image names of their own."
             )
-        taken.add(path.resolve())
+        taken.add(str(place))
 
 
 def _matched(
