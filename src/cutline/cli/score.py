@@ -86,7 +86,7 @@ def score(
     from cutline.errors import UsageError
 
     check_free(json_file, per_image, overwrite=force)
-    _refuse_same([json_file, per_image], [results, references, against, training])
+    _refuse_same([json_file, per_image], [results, against], [references, training])
     truths = read_references(references)
     known = read_references(training) if training else None
     allowed = [problem.value for problem in allow or []]
@@ -119,15 +119,18 @@ def score(
         write_text(per_image, _csv(made, systems[0].candidates), overwrite=force)
 
 
-def _refuse_same(outputs: list[Path | None], inputs: list[Path | None]) -> None:
+def _refuse_same(
+    outputs: list[Path | None], captions: list[Path | None], others: list[Path | None]
+) -> None:
     """Refuse to write over what is read, or twice to one file."""
     from cutline.errors import UsageError
 
-    taken = {os.path.realpath(path) for path in inputs if path is not None}
+    sidecars = {os.path.realpath(path) for path in captions if path is not None}
+    taken = sidecars | {os.path.realpath(path) for path in others if path is not None}
     for path in (path for path in outputs if path is not None):
         place = Path(os.path.realpath(path))
         # in a folder of sidecars any file may be one
-        read = place.exists() and any(str(folder) in taken for folder in place.parents)
+        read = place.exists() and any(str(folder) in sidecars for folder in place.parents)
         if read or str(place) in taken:
             raise UsageError(
                 f"{path} would be written over what is read or written otherwise; give --json and "
