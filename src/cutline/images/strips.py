@@ -1,0 +1,90 @@
+"""Large pictures are made small strip by strip, so that no second one of their size is needed."""
+
+from collections.abc import Iterable, Iterator
+from math import ceil, sqrt
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from cutline.images.colour import flatten
+from cutline.images.values import WIDE_MODES
+
+__all__ = ["Strips", "factor_for", "kept", "rows_at_once", "shrink", "strips_of"]
+
+_KEEP = 6_000_000  # pixels that are kept when a small picture is asked for...
+_KEEP_WHOLE = 32_000_000  # ...and when none is
+_AT_ONCE = 1_500_000  # pixels of a strip
+
+
+class Strips(NamedTuple):
+    """A picture from top to bottom; each strip but the last has a multiple of `factor[1]` rows.
+
+    `factor` says how often less wide and high the picture is to become.
+    """
+
+    strips: Iterable[Image.Image]
+    size: tuple[int, int]
+    factor: tuple[int, int]
+
+
+def kept(shrink_to: int | None) -> int:
+    """Return how many pixels are kept of a picture whose smallest side is to be `shrink_to`."""
+    return _KEEP_WHOLE if shrink_to is None else max(_KEEP, (4 * shrink_to) ** 2)
+
+
+def factor_for(size: tuple[int, int], shrink_to: int | None) -> int:
+    """Return the whole number by which a picture is shrunk; 1 for all but large ones."""
+    pixels = size[0] * size[1]
+    if pixels <= kept(shrink_to):
+        return 1
+    return ceil(sqrt(pixels / kept(shrink_to)))
+
+
+def rows_at_once(width: int, multiple: int) -> int:
+    """Return how many rows a strip has: about `_AT_ONCE` pixels, a multiple of `multiple`."""
+    return max(1, _AT_ONCE // (width * multiple)) * multiple
+
+
+def strips_of(image: Image.Image, factor: int) -> Strips:
+    """Cut a picture that is in memory."""
+    width, height = image.size
+    rows = rows_at_once(width, factor)
+
+    def cut() -> Iterator[Image.Image]:
+        for top in range(0, height, rows):
+            yield image.crop((0, top, width, min(top + rows, height)))
+
+    strips = [image] if height <= rows else cut()
+    return Strips(strips, image.size, (factor, factor))
+
+
+def shrink(picture: Strips) -> Image.Image:
+    """Flatten and shrink each strip, and put them together."""
+    across, down = picture.factor
+    size = (ceil(picture.size[0] / across), ceil(picture.size[1] / down))
+    made: Image.Image | None = None
+    top = 0
+    for strip in picture.strips:
+        small = _reduce(flatten(strip), across, down)
+        if small.size == size:
+            return small
+        if made is None:
+            made = Image.new(small.mode, size)
+        made.paste(small, (0, top))
+        top += small.height
+    if made is None:
+        raise OSError("it has no rows")
+    return made
+
+
+def _reduce(image: Image.Image, across: int, down: int) -> Image.Image:
+    """Average the pixels of 8 bits; of wider ones take some: a mean with "no data" is neither."""
+    if across == down == 1:
+        return image
+    if image.mode in WIDE_MODES:
+        values = np.asarray(image)[::down, ::across]
+        return Image.frombytes(
+            image.mode, (values.shape[1], values.shape[0]), np.ascontiguousarray(values).tobytes()
+        )
+    return image.reduce((across, down))
