@@ -34,8 +34,9 @@ def lacks_too_much(missing: float, whole: float) -> bool:
 def whole_jpeg(stream: BinaryIO) -> BinaryIO | None:
     """Return a JPEG with its end put back; None where too much is missing."""
     stream.seek(0)
-    data = stream.read()
-    if not _has_all_scans(data):
+    data = stream.read().rstrip(b"\xff")  # half an end, perhaps
+    scans = _scans(data)
+    if scans is None:
         return None
     ended = io.BytesIO(data + _END)
     with_end, with_noise = (
@@ -43,10 +44,21 @@ def whole_jpeg(stream: BinaryIO) -> BinaryIO | None:
     )
     if with_end is None or with_noise is None:
         return None
-    rows = np.flatnonzero((with_end != with_noise).reshape(len(with_end), -1).any(axis=1))
-    if len(rows) and lacks_too_much(len(with_end) - rows[0], len(with_end)):
-        return None
-    return ended
+    missing = _share_after_first_difference(with_end, with_noise)
+    first, last = scans  # of a progressive JPEG's many scans only the last is not whole
+    lost = (len(data) - last) * missing / max(1 - missing, 1e-6)
+    return None if lacks_too_much(lost, len(data) - first + lost) else ended
+
+
+def _share_after_first_difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    differs: NDArray[np.bool_] = (one != other).reshape(*one.shape[:2], -1).any(axis=2)
+    rows = np.flatnonzero(differs.any(axis=1))
+    if not len(rows):
+        return 0.0
+    block = differs[rows[0] : rows[0] + 8]  # pixels come in blocks of 16, here of half their size
+    before = int(np.flatnonzero(block.any(axis=0))[0])
+    height, width = (int(side) for side in differs.shape)
+    return ((height - int(rows[0])) * width - len(block) * before) / differs.size
 
 
 def _small_jpeg(stream: BinaryIO) -> NDArray[np.uint8] | None:
@@ -58,10 +70,13 @@ def _small_jpeg(stream: BinaryIO) -> NDArray[np.uint8] | None:
         return None
 
 
-def _has_all_scans(data: bytes) -> bool:
-    """Tell whether the last scan has begun: a progressive JPEG refines every part several times."""
+def _scans(data: bytes) -> tuple[int, int] | None:
+    """Return where the first and the last scan begin; None where some have not begun.
+
+    A progressive JPEG has several, each of which refines some coefficients of some components.
+    """
     done: dict[int, set[int]] = {}
-    components = 0
+    components = first = last = 0
     at = 2
     while found := _MARKER.search(data, at):
         kind, at = data[found.start() + 1], found.end()
@@ -72,12 +87,14 @@ def _has_all_scans(data: bytes) -> bool:
         if 0xC0 <= kind <= 0xC2 and len(part) > 5:
             components = part[5]
         elif kind == _START_OF_SCAN and part and len(part) >= 2 * part[0] + 4:
-            first, last, precision = part[2 * part[0] + 1 : 2 * part[0] + 4]
+            first, last = first or at, at
+            start, end, precision = part[2 * part[0] + 1 : 2 * part[0] + 4]
             if precision & 15 == 0:
                 for component in part[1 : 1 + 2 * part[0] : 2]:
-                    done.setdefault(component, set()).update(range(first, last + 1))
+                    done.setdefault(component, set()).update(range(start, end + 1))
         at += length
-    return components > 0 and sum(seen >= _COEFFICIENTS for seen in done.values()) >= components
+    whole = sum(seen >= _COEFFICIENTS for seen in done.values())
+    return (first, last) if whole >= components > 0 else None
 
 
 def whole_webp(stream: BinaryIO) -> BinaryIO | None:

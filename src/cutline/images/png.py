@@ -17,7 +17,7 @@ from PIL import Image
 
 from cutline.images.strips import Strips, rows_at_once
 
-__all__ = ["cleaned", "png_strips"]
+__all__ = ["cleaned", "has_end", "png_strips"]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
@@ -193,6 +193,15 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 # --- broken ones ---------------------------------------------------------------------------------
+
+
+def has_end(stream: BinaryIO) -> bool:
+    """Tell whether a PNG's last chunk is there, whole."""
+    for kind, _, length in _chunks(stream):
+        if kind == b"IEND":
+            stream.seek(length, 1)
+            return len(stream.read(4)) == 4
+    return False
 
 
 def cleaned(stream: BinaryIO) -> tuple[BinaryIO, bytes | None]:

@@ -16,11 +16,11 @@ from PIL import Image, UnidentifiedImageError
 from cutline.errors import ImageError
 from cutline.images import mending
 from cutline.images.colour import orientation_of, to_rgb, turn_upright
-from cutline.images.kinds import ALLOWED, FORMATS
+from cutline.images.kinds import ALLOWED, FORMATS, Kind, kind_of_bytes
 from cutline.images.memory import MAX_BYTES, bytes_needed, jpeg2000_levels
 from cutline.images.png import cleaned, png_strips
 from cutline.images.quiet import quiet
-from cutline.images.refusing import refuse_foreign, refuse_raw
+from cutline.images.refusing import refuse_cut, refuse_foreign, refuse_raw
 from cutline.images.sources import Source, name_of, of_array, open_source, reason
 from cutline.images.strips import Strips, factor_for, kept, shrink, strips_of
 from cutline.images.tiff import raw_strips, tiff_strips
@@ -71,6 +71,8 @@ def read_image(
             return _given(given, wanted)
         with open_source(given, name) as stream:
             refuse_foreign(stream, name)
+            if strict:
+                refuse_cut(stream, name)
             return _read(stream, wanted)
 
 
@@ -96,7 +98,8 @@ def _read(stream: BinaryIO, wanted: _Wanted) -> Image.Image:
         mended = _mended(stream, wanted)
         if mended is not None:
             return mended
-        raise _damaged(wanted.name, error) from error
+        stream.seek(0)
+        raise _damaged(wanted.name, error, kind_of_bytes(stream.read(1024))) from error
 
 
 def _decoded(stream: BinaryIO, wanted: _Wanted) -> Image.Image:
@@ -134,7 +137,7 @@ def _strips(image: Image.Image, stream: BinaryIO, wanted: _Wanted) -> Strips:
         if needed > MAX_BYTES:
             raise _too_heavy(wanted.name, image, whole, needed)
         image.load()  # before the orientation is asked for: a TIFF turns itself upright here
-        strips = strips_of(image, factor)
+        strips = strips_of(image, factor_for(image.size, wanted.shrink_to))
     return strips
 
 
@@ -217,10 +220,13 @@ def _check_size(image: Image.Image, wanted: _Wanted) -> None:
         raise _too_large(wanted.name, wanted.max_pixels, image.size)
 
 
-def _damaged(name: str, error: BaseException) -> ImageError:
+def _damaged(name: str, error: BaseException, kind: Kind | None = None) -> ImageError:
+    why = reason(error)
     if isinstance(error, UnidentifiedImageError):
-        return ImageError(f"{name} is not a picture that can be read; {ALLOWED}.")
-    return ImageError(f"{name} is damaged or cut short ({reason(error)}); {ALLOWED}.")
+        if kind is None:
+            return ImageError(f"{name} is not a picture that can be read; {ALLOWED}.")
+        why = f"it begins as {kind} file, but goes on as none"
+    return ImageError(f"{name} is damaged or cut short ({why}); {ALLOWED}.")
 
 
 def _too_large(name: str, limit: int, size: tuple[int, int] | None = None) -> ImageError:

@@ -7,8 +7,9 @@ from PIL import Image
 
 from cutline.errors import ImageError
 from cutline.images.kinds import RAW_SUFFIXES, Kind, kind_of_bytes, register_heif
+from cutline.images.png import has_end
 
-__all__ = ["refuse_foreign", "refuse_raw"]
+__all__ = ["refuse_cut", "refuse_foreign", "refuse_raw"]
 
 _HEAD = 1024  # bytes; an SVG begins with a comment now and then
 _DNG_VERSION = 50706  # a tag of TIFF
@@ -30,6 +31,20 @@ def refuse_foreign(stream: BinaryIO, name: str) -> None:
         _refuse_raw(name)
     if kind is not None and kind.name == "HEIC":
         register_heif()
+
+
+def refuse_cut(stream: BinaryIO, name: str) -> None:
+    """Raise `ImageError` for a PNG or GIF without its end, which Pillow does not miss."""
+    head = stream.read(8)
+    stream.seek(-min(_HEAD, stream.seek(0, 2)), 2)
+    tail = stream.read()
+    stream.seek(0)
+    cut = (head.startswith(b"GIF8") and not (tail.endswith(b";") or b"\0;" in tail)) or (
+        head.startswith(b"\x89PNG") and not has_end(stream)
+    )
+    stream.seek(0)
+    if cut:
+        raise ImageError(f"{name} is cut short: its end is missing; copy it again.")
 
 
 def refuse_raw(image: Image.Image, name: str) -> None:

@@ -83,8 +83,10 @@ def _reduce(image: Image.Image, across: int, down: int) -> Image.Image:
     if across == down == 1:
         return image
     if image.mode in WIDE_MODES:
-        values = np.asarray(image)[::down, ::across]
-        return Image.frombytes(
-            image.mode, (values.shape[1], values.shape[0]), np.ascontiguousarray(values).tobytes()
+        rows, columns = (
+            np.minimum(np.arange(step // 2, length + step // 2, step), length - 1)
+            for step, length in ((down, image.height), (across, image.width))
         )
+        values = np.asarray(image)[np.ix_(rows, columns)]
+        return Image.frombytes(image.mode, (len(columns), len(rows)), values.tobytes())
     return image.reduce((across, down))

@@ -16,7 +16,7 @@ WIDE_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 _NODATA_TAG = 42113  # GDAL's, in TIFF: the value as text
 _NODATA = (-9999.0, -99999.0, -32768.0, -32767.0, -999.0)  # what people write who have no such tag
-_ABSURD = 1e30  # floats beyond are nodata by another name: 1e38, -3.4e38, 9.97e36
+_ABSURD = 1e15  # floats beyond are nodata by another name: 1e38, -3.4e38, 9.97e36, 1e20
 _DEPTHS = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)  # what 8, 10, 12, 14 and 16 bits hold
 _SAMPLE = 1_000_000  # values that are looked at to find the range
 
