@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, NamedTuple
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
+from cutline.images.colour import flatten
 from cutline.images.strips import Strips, rows_at_once
 
 __all__ = ["raw_strips", "tiff_strips"]
@@ -127,7 +128,8 @@ def tiff_strips(image: TiffImageFile, stream: BinaryIO, factor: int) -> Strips |
         return None
     parts = list(zip(at, count, strict=True))
     rows = [parts[start : start + wide] for start in range(0, len(parts), wide)]
-    return Strips(_even(_read_rows(tags, stream, rows, high, size), factor), size, (factor, factor))
+    flat = map(flatten, _read_rows(tags, stream, rows, high, size))
+    return Strips(_even(flat, factor), size, (factor, factor))
 
 
 def _read_rows(
@@ -200,9 +202,6 @@ def _even(strips: Iterator[Image.Image], multiple: int) -> Iterator[Image.Image]
 
 def _below(upper: Image.Image, lower: Image.Image) -> Image.Image:
     both = Image.new(lower.mode, (lower.width, upper.height + lower.height))
-    if lower.palette is not None:
-        both.palette = lower.palette.copy()
     both.paste(upper, (0, 0))
     both.paste(lower, (0, upper.height))
-    both.load()
     return both
