@@ -65,7 +65,7 @@ def test_a_large_picture_looks_like_the_whole_one_made_small(name, monkeypatch):
     small = read_image(data, shrink_to=20)
     assert small.size in {(100, 75), (200, 150), (134, 100)}
     expected = np.asarray(whole.resize(small.size, Image.Resampling.BOX)).astype(int)
-    within = 8 if name == "jp2" else 2  # whose halves are taken elsewhere, by less than a pixel
+    within = 8 if name == "jp2" else 3  # whose halves are taken elsewhere, by less than a pixel
     assert np.abs(expected - np.asarray(small)).mean() < within
 
 
