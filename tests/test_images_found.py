@@ -75,7 +75,7 @@ def test_suffixes_are_lower_case_with_their_dot():
     assert all(suffix == suffix.lower() and suffix[0] == "." for suffix in IMAGE_SUFFIXES)
 
 
-# --- what cannot be read ---------------------------------------------------------------------------
+# --- what cannot be read -------------------------------------------------------------------------
 
 
 def touch(*names: str) -> None:
@@ -148,7 +148,7 @@ def test_the_names_of_folders_and_links_cannot_write_to_a_terminal(album):
     assert find_images(["a\x1b[2J\n"]).notes[0].startswith("a\\x1b[2J\\n: 1 HEIC")
 
 
-# --- links -----------------------------------------------------------------------------------------
+# --- links ---------------------------------------------------------------------------------------
 
 
 def test_a_link_to_a_folder_is_followed_once(album):

@@ -1,4 +1,4 @@
-"""Whatever bytes are given: a picture or one sentence, soon, without noise, and no setting changed."""
+"""Whatever bytes are given: a picture or one sentence, soon, in silence, no setting changed."""
 
 import os
 import struct
@@ -13,7 +13,7 @@ from PIL import Image, ImageFile, PngImagePlugin
 
 from cutline.errors import ImageError
 from cutline.images import read_image
-from pictures import FORMATS, SMOOTH, made_of
+from pictures import FORMATS, SMOOTH, file_of, made_of
 
 SMALL = {name: made_of(SMOOTH.resize((64, 48)), name) for name in FORMATS}
 SECONDS = 5.0
@@ -80,12 +80,9 @@ def test_broken_pictures_end_in_a_picture_or_a_sentence_and_change_nothing(seed)
 
 def test_the_libraries_write_nothing_to_standard_error():
     random = np.random.default_rng(2)
-    packed = ["tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits", "group4"]
-    for kind in packed:
-        FORMATS[kind] = ("TIFF", {"compression": kind})
-    pictures = [
-        made_of(SMOOTH.convert("1") if kind == "group4" else SMOOTH, kind) for kind in packed
-    ]
+    fax = file_of(SMOOTH.convert("1"), "TIFF", compression="group4")
+    packed = ["tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits"]
+    pictures = [fax, *(file_of(SMOOTH, "TIFF", compression=kind) for kind in packed)]
     with tempfile.TemporaryFile() as file:
         kept = os.dup(2)
         os.dup2(file.fileno(), 2)

@@ -43,6 +43,8 @@ _OPTIONAL = {
 FORMATS = tuple(name for name in _SUFFIXES if _OPTIONAL.get(name, True))
 IMAGE_SUFFIXES = frozenset(suffix for name in FORMATS for suffix in _SUFFIXES[name].split())
 
+_WELL_KNOWN = {".bmp", ".gif", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"}
+
 _TOLD = [_NAMES.get(name, name) for name in FORMATS if name not in ("DIB", "PPM")]
 ALLOWED = f"give a {', '.join(_TOLD[:-1])} or {_TOLD[-1]} file"
 
@@ -141,10 +143,7 @@ def kind_of_bytes(head: bytes) -> Kind | None:
 
 def listed_suffixes() -> str:
     """Return the suffixes of pictures that can be read, those that everybody knows first."""
-    usual = sorted(
-        suffix for name in _SUFFIXES if name not in _OPTIONAL for suffix in _SUFFIXES[name].split()
-    )
-    return ", ".join([*usual, *sorted(IMAGE_SUFFIXES - set(usual))])
+    return ", ".join([*sorted(_WELL_KNOWN), *sorted(IMAGE_SUFFIXES - _WELL_KNOWN)])
 
 
 def register_heif() -> None:
