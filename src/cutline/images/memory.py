@@ -1,8 +1,11 @@
 """How much memory decoding a picture whole would take, before any is taken."""
 
+import ctypes
+import sys
+
 from PIL import Image
 
-__all__ = ["MAX_BYTES", "bytes_needed", "jpeg2000_levels"]
+__all__ = ["MAX_BYTES", "bytes_needed", "give_back", "jpeg2000_levels"]
 
 MAX_BYTES = 360_000_000
 
@@ -37,3 +40,10 @@ def jpeg2000_levels(head: bytes) -> int:
     """Return how often a JPEG 2000 picture can be halved in decoding, by its COD marker."""
     at = head.find(b"\xff\x52\x00")
     return head[at + 9] if 0 <= at < len(head) - 9 else 0
+
+
+def give_back() -> None:
+    """Return freed memory to the system, where it is glibc that keeps it for itself."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)

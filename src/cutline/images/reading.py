@@ -17,12 +17,12 @@ from cutline.errors import ImageError
 from cutline.images import mending
 from cutline.images.colour import orientation_of, to_rgb, turn_upright
 from cutline.images.kinds import ALLOWED, FORMATS, Kind, kind_of_bytes
-from cutline.images.memory import MAX_BYTES, bytes_needed, jpeg2000_levels
+from cutline.images.memory import MAX_BYTES, bytes_needed, give_back, jpeg2000_levels
 from cutline.images.png import cleaned, png_strips
 from cutline.images.quiet import quiet
 from cutline.images.refusing import refuse_cut, refuse_foreign, refuse_raw
 from cutline.images.sources import Source, name_of, of_array, open_source, reason
-from cutline.images.strips import Strips, factor_for, kept, shrink, strips_of
+from cutline.images.strips import Strips, factor_for, large, shrink, strips_of
 from cutline.images.tiff import raw_strips, tiff_strips
 
 __all__ = ["MAX_PIXELS", "read_image"]
@@ -53,9 +53,9 @@ def read_image(
     A large picture is made smaller by a whole number while it is decoded, strip by strip, so that
     it never needs the memory of its size: one of more than 32 million pixels always, one of more
     than 6 million with `shrink_to`, the smallest side that is needed. A JPEG is then decoded at a
-    half, a quarter or an eighth of its size. No side comes out below twice `shrink_to` (of
-    pictures no longer than 20 times as high), so that the resize that follows sees what it would
-    have seen. `name` is what messages call the picture.
+    half, a quarter or an eighth of its size. No side comes out below twice `shrink_to`, so that
+    the resize that follows sees what it would have seen (unless 6 million pixels were left then).
+    `name` is what messages call the picture.
 
     A picture that lacks its end is opened, grey where nothing is, unless `strict` or a tenth of it
     is missing.
@@ -111,7 +111,12 @@ def _decoded(stream: BinaryIO, wanted: _Wanted) -> Image.Image:
     with image:
         _check_size(image, wanted)
         refuse_raw(image, wanted.name)
-        return _finished(image, _strips(image, stream, wanted), wanted)
+        is_large = image.width * image.height > large(wanted.shrink_to)
+        found = _finished(image, _strips(image, stream, wanted), wanted)
+    if is_large:
+        image.close()  # lets go of the pixels
+        give_back()
+    return found
 
 
 def _finished(image: Image.Image, strips: Strips, wanted: _Wanted) -> Image.Image:
@@ -150,7 +155,7 @@ def _decode_smaller(image: Image.Image, stream: BinaryIO, shrink_to: int | None)
             image.draft(None, (2 * shrink_to, 2 * shrink_to))
         elif (factor := factor_for(image.size, None)) > 1:
             image.draft(None, (image.width // factor, image.height // factor))
-    elif isinstance(image, Jpeg2KImageFile) and image.width * image.height > kept(shrink_to):
+    elif isinstance(image, Jpeg2KImageFile) and image.width * image.height > large(shrink_to):
         stream.seek(0)
         levels = jpeg2000_levels(stream.read(1 << 16))
         image.reduce = min(levels, factor_for(image.size, shrink_to).bit_length() - 1)

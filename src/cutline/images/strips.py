@@ -10,10 +10,11 @@ from PIL import Image
 from cutline.images.colour import flatten
 from cutline.images.values import WIDE_MODES
 
-__all__ = ["Strips", "factor_for", "kept", "rows_at_once", "shrink", "strips_of"]
+__all__ = ["Strips", "factor_for", "large", "rows_at_once", "shrink", "strips_of"]
 
-_KEEP = 6_000_000  # pixels that are kept when a small picture is asked for...
-_KEEP_WHOLE = 32_000_000  # ...and when none is
+_LARGE = 6_000_000  # pixels; a picture of more is made small where a small one is asked for...
+_LARGE_WHOLE = 32_000_000  # ...and one of more where none is
+_ENOUGH = 2_000_000  # pixels that are left of a large one
 _AT_ONCE = 1_500_000  # pixels of a strip
 
 
@@ -28,17 +29,19 @@ class Strips(NamedTuple):
     factor: tuple[int, int]
 
 
-def kept(shrink_to: int | None) -> int:
-    """Return how many pixels are kept of a picture whose smallest side is to be `shrink_to`."""
-    return _KEEP_WHOLE if shrink_to is None else max(_KEEP, (4 * shrink_to) ** 2)
+def large(shrink_to: int | None) -> int:
+    """Return how many pixels a picture may have that is left as it is."""
+    return _LARGE_WHOLE if shrink_to is None else max(_LARGE, (4 * shrink_to) ** 2)
 
 
 def factor_for(size: tuple[int, int], shrink_to: int | None) -> int:
     """Return the whole number by which a picture is shrunk; 1 for all but large ones."""
     pixels = size[0] * size[1]
-    if pixels <= kept(shrink_to):
-        return 1
-    return ceil(sqrt(pixels / kept(shrink_to)))
+    needed = ceil(sqrt(pixels / large(shrink_to)))
+    if needed <= 1 or shrink_to is None:
+        return needed
+    enough = ceil(sqrt(pixels / max(_ENOUGH, (4 * shrink_to) ** 2)))
+    return max(needed, min(enough, min(size) // (2 * shrink_to)))
 
 
 def rows_at_once(width: int, multiple: int) -> int:
