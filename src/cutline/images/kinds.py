@@ -4,14 +4,14 @@ import re
 from importlib.util import find_spec
 from typing import NamedTuple
 
-from PIL import features
+from PIL import Image, features
 
 __all__ = [
     "ALLOWED",
-    "FORMATS",
     "IMAGE_SUFFIXES",
     "RAW_SUFFIXES",
     "Kind",
+    "formats",
     "kind_of_bytes",
     "kind_of_suffix",
     "listed_suffixes",
@@ -40,12 +40,12 @@ _OPTIONAL = {
     HEIF: find_spec("pillow_heif") is not None,
 }
 # Only these are tried: Pillow would hand PostScript to Ghostscript if it were asked to.
-FORMATS = tuple(name for name in _SUFFIXES if _OPTIONAL.get(name, True))
-IMAGE_SUFFIXES = frozenset(suffix for name in FORMATS for suffix in _SUFFIXES[name].split())
+_FORMATS = tuple(name for name in _SUFFIXES if _OPTIONAL.get(name, True))
+IMAGE_SUFFIXES = frozenset(suffix for name in _FORMATS for suffix in _SUFFIXES[name].split())
 
 _WELL_KNOWN = {".bmp", ".gif", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"}
 
-_TOLD = [_NAMES.get(name, name) for name in FORMATS if name not in ("DIB", "PPM")]
+_TOLD = [_NAMES.get(name, name) for name in _FORMATS if name not in ("DIB", "PPM")]
 ALLOWED = f"give a {', '.join(_TOLD[:-1])} or {_TOLD[-1]} file"
 
 _FOREIGN = {
@@ -68,7 +68,7 @@ _FOREIGN = {
 _AN = ("AVIF", "EPS", "HDR", "ICO", "OpenEXR", "SVG", "XCF")  # as they are spoken
 RAW_SUFFIXES = frozenset(_FOREIGN["RAW"].split())
 _BY_SUFFIX = {
-    suffix: (name, name in FORMATS)
+    suffix: (name, name in _FORMATS)
     for name, suffixes in {**_SUFFIXES, **_FOREIGN}.items()
     for suffix in suffixes.split()
 }
@@ -138,7 +138,7 @@ def kind_of_bytes(head: bytes) -> Kind | None:
             name = HEIF
     else:
         name = next((kind for pattern, kind in _PATTERNS if pattern.match(head)), None)
-    return None if name is None else Kind(_NAMES.get(name, name), name in FORMATS)
+    return None if name is None else Kind(_NAMES.get(name, name), name in _FORMATS)
 
 
 def listed_suffixes() -> str:
@@ -146,8 +146,16 @@ def listed_suffixes() -> str:
     return ", ".join([*sorted(_WELL_KNOWN), *sorted(IMAGE_SUFFIXES - _WELL_KNOWN)])
 
 
-def register_heif() -> None:
-    """Let Pillow know of HEIC, once a HEIC file is there to be read."""
-    from pillow_heif import register_heif_opener
+def formats() -> tuple[str, ...]:
+    """Return Pillow's names of what is tried; HEIC once it is registered."""
+    return tuple(name for name in _FORMATS if name != HEIF or name in Image.OPEN)
 
+
+def register_heif() -> bool:
+    """Let Pillow know of HEIC, once a HEIC file is there to be read; False where that fails."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:  # it is installed, but not whole
+        return False
     register_heif_opener()
+    return True

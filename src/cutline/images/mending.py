@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cutline.images.kinds import FORMATS
+from cutline.images.kinds import formats
 
 __all__ = ["lacks_too_much", "onto_grey", "whole_jpeg", "whole_webp"]
 
@@ -131,7 +131,7 @@ def _onto(
     stream: BinaryIO, shade: int, check: Callable[[Image.Image], None]
 ) -> tuple[Image.Image, Image.Image, tuple[int, int, int, int]]:
     stream.seek(0)
-    image = Image.open(stream, formats=FORMATS)
+    image = Image.open(stream, formats=formats())
     check(image)
     box = image.tile[0].extents or (0, 0, *image.size)
     if hasattr(image, "_frame_transparency"):

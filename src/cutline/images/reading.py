@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from cutline.errors import ImageError
 from cutline.images import mending
 from cutline.images.colour import orientation_of, to_rgb, turn_upright
-from cutline.images.kinds import ALLOWED, FORMATS, Kind, kind_of_bytes
+from cutline.images.kinds import ALLOWED, Kind, formats, kind_of_bytes
 from cutline.images.memory import MAX_BYTES, bytes_needed, give_back, jpeg2000_levels
 from cutline.images.png import cleaned, png_strips
 from cutline.images.quiet import quiet
@@ -105,7 +105,7 @@ def _read(stream: BinaryIO, wanted: _Wanted) -> Image.Image:
 def _decoded(stream: BinaryIO, wanted: _Wanted) -> Image.Image:
     stream.seek(0)
     try:
-        image = Image.open(stream, formats=FORMATS)
+        image = Image.open(stream, formats=formats())
     except Image.DecompressionBombError:
         raise _too_large(wanted.name, wanted.max_pixels) from None
     with image:

@@ -29,8 +29,8 @@ def refuse_foreign(stream: BinaryIO, name: str) -> None:
         _refuse(name, kind)
     if kind is not None and kind.name == "TIFF" and Path(name).suffix.lower() in RAW_SUFFIXES:
         _refuse_raw(name)
-    if kind is not None and kind.name == "HEIC":
-        register_heif()
+    if kind is not None and kind.name == "HEIC" and not register_heif():
+        _refuse(name, kind)
 
 
 def refuse_cut(stream: BinaryIO, name: str) -> None:
