@@ -7,14 +7,17 @@ import threading
 import warnings
 import zlib
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from cutline.errors import ImageError
+from cutline.files import printable
 from cutline.images import read_image
+from cutline.images.kinds import ALLOWED
 
 PICTURE = Image.radial_gradient("L").resize((64, 48)).convert("RGB")
 
@@ -76,10 +79,7 @@ def refusal(source: object) -> str:
 def test_a_text_file_named_jpg_is_not_a_picture(tmp_path):
     (tmp_path / "notes.jpg").write_text("remember the milk")
     said = refusal(tmp_path / "notes.jpg")
-    assert said == (
-        f"{tmp_path}/notes.jpg is not a picture that can be read; "
-        "give a JPEG, PNG, WebP, GIF, BMP or TIFF file."
-    )
+    assert said == (f"{tmp_path}/notes.jpg is not a picture that can be read; {ALLOWED}.")
 
 
 def test_postscript_is_not_handed_to_ghostscript():
@@ -118,7 +118,7 @@ def test_empty_missing_folder_and_pipe_are_each_named(tmp_path):
         "nul\0.png": "cannot be opened (embedded null byte)",
     }.items():
         path = tmp_path / name
-        assert refusal(str(path)).startswith(f"{path} {reason}")
+        assert refusal(str(path)).startswith(f"{printable(path)} {reason}")
     assert "is empty" in refusal(b"")
     assert "is empty" in refusal(io.BytesIO())
 
@@ -151,3 +151,65 @@ def test_warnings_filters_and_pillows_limit_are_left_alone_also_by_threads():
     for thread in threads:
         thread.join()
     assert (Image.MAX_IMAGE_PIXELS, list(warnings.filters)) == before
+
+
+# --- kinds that cannot be read here --------------------------------------------------------------
+
+FOREIGN = {
+    "a.heic": (
+        b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+        "a HEIC file, which cannot be read here; pip ",
+    ),
+    "b.jpg": (
+        b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic",
+        "a HEIC file, which cannot be read here; pip ",
+    ),
+    "c.jxl": (b"\xff\x0a\xfa\x1f", "a JPEG XL file, which cannot be read here; convert it to"),
+    "d.png": (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL file, which cannot be read here"),
+    "e.cr2": (b"II*\0\x10\0\0\0CR\2\0", "a camera's raw file, which cannot be read here; conv"),
+    "f.cr3": (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "a camera's raw file, which cannot be"),
+    "g.raf": (b"FUJIFILMCCD-RAW 0201", "a camera's raw file"),
+    "h.psd": (b"8BPS\0\1", "a PSD file, which cannot be read here"),
+    "i.svg": (
+        b"<?xml version='1.0'?>\n<!-- by me -->\n<svg xmlns=''/>",
+        "an SVG file, which cannot",
+    ),
+    "j.mp4": (b"\0\0\0\x20ftypisom\0\0\2\0isomiso2", "a video, not a picture; save one of its"),
+    "k.mov": (b"\0\0\0\x14ftypqt  \0\0\2\0qt  ", "a video, not a picture"),
+    "l.pdf": (b"%PDF-1.7\n", "a PDF, not a picture"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_kind_that_cannot_be_read_is_named_by_its_bytes(name, tmp_path):
+    data, said = FOREIGN[name]
+    (tmp_path / name).write_bytes(data + bytes(400))
+    assert refusal(tmp_path / name).startswith(f"{tmp_path / name} is {said}")
+
+
+@pytest.mark.skipif(find_spec("pillow_heif") is not None, reason="then it can be read")
+def test_a_heic_file_says_what_to_install():
+    assert "pip install 'cutline[heic]' reads it." in refusal(FOREIGN["a.heic"][0] + bytes(400))
+
+
+def test_a_raw_file_in_tiffs_clothing_is_not_captioned_by_its_thumbnail(tmp_path):
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[50706], tags.tagtype[50706] = b"\1\4\0\0", 1
+    PICTURE.save(tmp_path / "renamed.tif", tiffinfo=tags)  # a DNG
+    PICTURE.save(tmp_path / "photo.tif")
+    (tmp_path / "photo.nef").write_bytes((tmp_path / "photo.tif").read_bytes())
+    for name in ("renamed.tif", "photo.nef"):
+        assert "is a camera's raw file" in refusal(tmp_path / name)
+    assert read_image(tmp_path / "photo.tif").size == PICTURE.size
+
+
+def test_a_picture_under_a_foreign_name_is_a_picture(tmp_path):
+    (tmp_path / "export.heic").write_bytes(file_of(PICTURE, "JPEG"))
+    assert read_image(tmp_path / "export.heic").size == PICTURE.size
+
+
+def test_a_known_kind_that_cannot_be_opened_is_called_damaged():
+    data = bytearray(file_of(PICTURE, "PNG"))
+    data[29] ^= 1  # the checksum of its header
+    said = refusal(bytes(data))
+    assert "damaged or cut short (it begins as a PNG file, but goes on as none)" in said

@@ -10,10 +10,16 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from cutline.errors import DataError, ModelError
+from cutline.files import printable
+from cutline.untrusted import MEGABYTE, read_text, shortened
 
-__all__ = ["Vocabulary"]
+__all__ = ["MOST_WORDS", "SPECIAL", "Vocabulary"]
 
 PAD, START, END, UNK = SPECIAL = ("<pad>", "<start>", "<end>", "<unk>")
+
+MOST_WORDS = 200_000  # COCO's captions have 10,000
+LARGEST_FILE = 16 * MEGABYTE
+LONGEST_WORD = 1_000
 
 
 class Vocabulary:
@@ -59,13 +65,41 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: Path) -> "Vocabulary":
-        """Read a `tokenizer.json`; a file that is not one is a `ModelError`."""
+        """Read a `tokenizer.json`; a file that is not one, or absurdly large, is a `ModelError`."""
+        text = read_text(path, at_most=LARGEST_FILE)
+        name = printable(path)
+        if max(text.count(":"), text.count(",")) > 2 * MOST_WORDS:  # counted before it is parsed
+            raise ModelError(f"{name} has more than {MOST_WORDS:,} words, and is not read.")
         try:
-            return cls(Tokenizer.from_str(path.read_text(encoding="utf-8")))
-        except ModelError:
+            vocabulary = cls(Tokenizer.from_str(text))
+        except ModelError as error:
+            raise ModelError(f"{name}: {error}") from None
+        except (SystemExit, KeyboardInterrupt):
             raise
-        except Exception as error:  # the library raises bare Exception
-            raise ModelError(f"{path} is not a tokenizer: {error}.") from None
+        except BaseException as error:  # bare Exception, and Rust's panics
+            raise ModelError(f"{name} is not a tokenizer: {shortened(error)}.") from None
+        vocabulary.check(name)
+        return vocabulary
+
+    def check(self, name: str) -> None:
+        """Refuse, by the `name` of its file, words that are not numbered as a network's are."""
+        words = self.tokenizer.get_vocab()
+        if not isinstance(self.tokenizer.model, models.WordLevel):
+            kind = type(self.tokenizer.model).__name__
+            raise ModelError(
+                f"{name} is a tokenizer of the kind {kind}; a captioner's is WordLevel."
+            )
+        longest = max(map(len, words))
+        if len(words) > MOST_WORDS or longest > LONGEST_WORD:
+            raise ModelError(
+                f"{name} has {len(words):,} words, of which the longest has {longest:,} letters; "
+                f"{MOST_WORDS:,} and {LONGEST_WORD:,} are allowed."
+            )
+        if sorted(words.values()) != list(range(len(words))):
+            raise ModelError(
+                f"{name} has {len(words):,} words, but they are not numbered from 0 on, each "
+                "once; put back the file that the model was saved with."
+            )
 
     def save(self, path: Path) -> None:
         """Write a `tokenizer.json`."""

@@ -123,3 +123,54 @@ def test_a_wrong_word_is_answered_with_what_is_allowed(files):
     done = cutline("score", files / "nothing.json", files / "truths.json")
     assert done.returncode == 2
     assert "nothing.json cannot be read: No such file" in done.stderr
+
+
+def test_systems_are_compared_by_image_however_each_names_it(files, without_java):
+    lines = (f"photos/COCO_val2014_{n:012}.jpg\tperhaps: two dogs" for n in range(5, -1, -1))
+    (files / "b.txt").write_text("\n".join(lines) + "\n")
+    words = ["score", files / "a.json", files / "truths.json", "--against"]
+    done, same = (cutline(*words, files / other) for other in ("b.txt", "b.json"))
+    assert done.returncode == 0
+    assert done.stdout.replace("b.txt ", "b.json") == same.stdout
+    assert "Images are matched by image id, by number." in done.stderr
+    assert "'perhaps:' before 6 unsure captions is no word of it" in done.stderr
+
+
+def test_systems_without_a_common_image_are_not_compared(files, without_java):
+    for name, number in (("c", 0), ("d", 1)):
+        (files / f"{name}.json").write_text(json.dumps({str(number): "a bus"}))
+    words = ["score", files / "c.json", files / "truths.json", "--against", files / "d.json"]
+    done = cutline(*words, "--allow", "missing")
+    assert done.returncode == 2
+    assert "have captions of no image in common" in done.stderr
+
+
+def test_what_is_read_is_never_written_over(files, without_java):
+    before = (files / "a.json").read_bytes()
+    words = ["score", files / "a.json", files / "truths.json", "--force"]
+    for option in ("--json", "--per-image"):
+        done = cutline(*words, option, files / "." / "a.json")
+        assert done.returncode == 2
+        assert "would be written over what is read" in done.stderr
+    done = cutline(*words, "--json", files / "x", "--per-image", files / "x")
+    assert done.returncode == 2
+    assert (files / "a.json").read_bytes() == before
+    assert not (files / "x").exists()
+    (files / "album").mkdir()
+    (files / "album" / "1.txt").write_text("a bus")
+    words[1] = files / "album"
+    done = cutline(*words, "--allow", "missing", "--json", files / "album" / "1.txt")
+    assert done.returncode == 2
+    assert (files / "album" / "1.txt").read_text() == "a bus"
+
+
+def test_training_captions_may_be_any_file_and_are_read_before_anything_is_scored(files):
+    words = ["score", files / "a.json", files / "truths.json", "--metrics", "BLEU", "--training"]
+    (files / "training.csv").write_text("image;text\nx.jpg;A red bus 1.\nx.jpg;a dog\n")
+    done = cutline(*words, files / "training.csv")
+    line = next(line for line in done.stdout.splitlines() if "training captions" in line)
+    assert "0.8333" in line
+    (files / "training.csv").write_text("a dog\n")
+    done = cutline(*words, files / "training.csv")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "names no images" in done.stderr

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cutline.data.readers import captions_csv, open_dataset
+from cutline.data.readers import open_dataset
+from cutline.data.readers.tables import read_table
 from cutline.errors import DataError
 
 
@@ -114,12 +115,12 @@ def test_commas_and_quotation_marks_survive_quoted_or_not(row, caption, tmp_path
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\0")), min_size=1))
-def test_whatever_pythons_csv_writes_is_read_back(tmp_path_factory, captions):
+def test_whatever_pythons_csv_writes_is_read_back(captions):
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerows([["image", "caption"], *(["a.jpg", caption] for caption in captions)])
-    path = write(tmp_path_factory.getbasetemp() / "captions.txt", buffer.getvalue())
-    assert [caption for _, caption in captions_csv._rows(path)] == captions
+    table = read_table(buffer.getvalue(), ["image"], ["caption"], "")
+    assert [row.cells for row in table.rows] == [["a.jpg", caption] for caption in captions]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -214,16 +215,16 @@ def test_of_jsonl_and_csv_the_first_is_read_with_a_note(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("metadata.jsonl", '{"file_name": "a"}', r"line 1 of .* has no 'text', which this format"),
+        ("metadata.jsonl", '{"file_name": "a"}', r"line 1 of .* has no 'text', 'caption', "),
         ("metadata.jsonl", '\n{"file_name": "a", "text": 3}', r"'text' of line 2 of .* is not as"),
         ("metadata.jsonl", "nonsense", r"line 1 of .*metadata\.jsonl is not valid JSON"),
         ("metadata.jsonl", "", "names no images"),
-        ("metadata.csv", "", "has no column 'file_name'; it has: "),
-        ("metadata.csv", "file_name,caption\n", "has no column 'text'; it has: file_name, caption"),
+        ("metadata.csv", "", "has no columns 'file_name', 'filename' or 'image' and 'text'"),
+        ("metadata.csv", "file_name,label\n", "has no columns .* its first line is 'file_name,la"),
         ("metadata.csv", "file_name,text\na.jpg\n", r"line 2 of .* has no text"),
         (
             "metadata.csv",
-            f"file_name,text\na.jpg,{'x' * 200_000}\n",
+            f"file_name,text,x\na.jpg,{'x' * 200_000},\n",
             r"line 2 of .* is not CSV: fi",
         ),
     ],

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from cutline.data.results import match, read_references, read_results
+from cutline.data.results import Found, Matched, Record, read_references, read_results
+from cutline.data.results import match as match_found
 from cutline.errors import DataError, UsageError
 
 KARPATHY = {
@@ -16,6 +17,7 @@ KARPATHY = {
             "cocoid": number,
             "imgid": 100 - number,
             "split": split,
+            "sentids": [100 * number + 1, 100 * number + 2],
             "sentences": [{"raw": f"a bus {number}."}, {"raw": ""}],
         }
         for number, split in ((7, "test"), (8, "test"), (9, "train"))
@@ -36,6 +38,15 @@ def write(tmp_path: Path):
 PAIRS = [("7", "a bus"), ("8", "a cat")]
 
 
+def pairs(path: Path) -> list[tuple[str, str]]:
+    return [(record.name, *record.texts) for record in read_results(path).records]
+
+
+def match(results: list[tuple[str, str]], references: Found, **options: Any) -> Matched:
+    records = [Record({"image_id": (name,)}, (text,)) for name, text in results]
+    return match_found(Found(Path("results"), records, []), references, **options)
+
+
 BUS, CAT = {"caption": "a bus", "CIDEr": 1.0}, {"caption": "a cat", "CIDEr": 0.5}
 LINES = '{"image": "7", "caption": "a bus"}\n\n{"image": "8", "caption": "a cat"}\n'
 
@@ -50,7 +61,7 @@ LINES = '{"image": "7", "caption": "a bus"}\n\n{"image": "8", "caption": "a cat"
     ],
 )
 def test_captions_are_read_however_they_are_written(write, name: str, content: Any):
-    assert read_results(write(name, content)) == PAIRS
+    assert pairs(write(name, content)) == PAIRS
 
 
 @pytest.mark.parametrize(
@@ -60,7 +71,12 @@ def test_captions_are_read_however_they_are_written(write, name: str, content: A
         ('"a bus"', "neither a list of captions nor an object"),
         ([{"image": 7}], "Entry 0 of .* no object with 'image_id' and 'caption'"),
         ([{"image_id": 7, "caption": None}], "The caption of image 7 .* is no text: null"),
-        ({"7": ["a bus"]}, "The caption of image 7 .* is no text"),
+        ({"7": [["a bus", 3]]}, "The caption of image 7 .* is no text: 3"),
+        ([], "holds no captions; give JSON or JSON lines"),
+        ({"7": []}, "holds no captions"),
+        (["a bus"], "Entry 0 of .* no object with 'image_id' and 'caption'"),
+        ("[" * 100_000, "is not valid JSON: it is nested too deeply"),
+        ('[{"image_id": 7, "caption": "a bus"},', "is not valid JSON"),
     ],
 )
 def test_captions_that_are_none_are_refused_by_name(write, content: Any, sentence: str):
@@ -70,7 +86,7 @@ def test_captions_that_are_none_are_refused_by_name(write, content: Any, sentenc
 
 def test_a_text_is_taken_as_it_stands(write):
     text = " \u2028|||\ud83d\x0b\x85 "
-    assert read_results(write("odd.json", [{"image_id": 1, "caption": text}])) == [("1", text)]
+    assert pairs(write("odd.json", [{"image_id": 1, "caption": text}])) == [("1", text)]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +113,12 @@ def test_references_are_read_however_they_are_written(write, content: Any):
         ("7", "cocoid"),
         ("93", "imgid"),
         ("COCO_val2014_000000000007.jpg", "filename"),
-        ("COCO_val2014_000000000007", "filename without its ending"),
+        ("COCO_val2014_000000000007", "filename, by base name without its ending"),
+        ("photos/COCO_val2014_000000000007.jpg", "filename, by base name"),
+        ("7.0", "cocoid, by number"),
+        ("000000000007", "cocoid, by number"),
+        ("000000000007.jpg", "cocoid, by number"),
+        ("702", "sentids"),
     ],
 )
 def test_images_are_matched_by_whichever_name_the_captions_use(write, known: str, kind: str):

@@ -5,12 +5,14 @@ and between them it is often deeper: the mean captions better than each, and cos
 Wortsman et al. 2022 (arXiv 2203.05482), section 2.
 """
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor
 
 from cutline.captioner.captioner import Captioner
 from cutline.captioner.folder import network_of
+from cutline.captioner.storage import check_finite
 from cutline.errors import UsageError
 
 __all__ = ["average"]
@@ -24,10 +26,15 @@ def average(captioners: Sequence[Captioner], shares: Sequence[float] | None = No
         shares: how much of each, one positive number for each; alike by default.
 
     Raises:
+        ModelError: one has weights that are not finite.
         UsageError: they are no two of a kind, or the shares are not theirs.
     """
     weights = [1.0] * len(captioners) if shares is None else [float(share) for share in shares]
-    if len(captioners) < 2 or len(weights) != len(captioners) or min(weights) <= 0:
+    if (
+        len(captioners) < 2
+        or len(weights) != len(captioners)
+        or not all(0 < weight < math.inf for weight in weights)
+    ):
         raise UsageError(
             f"{len(captioners)} models and {len(weights)} weights were given; give two models or "
             "more, and a positive weight for each, such as --weights 2,1."
@@ -37,6 +44,8 @@ def average(captioners: Sequence[Captioner], shares: Sequence[float] | None = No
         _check_alike(first, other)
     weights = [weight / sum(weights) for weight in weights]
     states = [captioner.network.state_dict() for captioner in captioners]
+    for captioner, state in zip(captioners, states, strict=True):
+        check_finite(state, captioner.name, advice="leave it out")
     mean = {name: _mean([state[name] for state in states], weights) for name in states[0]}
     parts = [
         {"name": one.name, "weight": weight, **one.config.provenance}

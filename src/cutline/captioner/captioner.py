@@ -7,33 +7,32 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 import numpy as np
 import torch
-from PIL import Image
 
 from cutline.captioner.caption import Caption
 from cutline.captioner.folder import ModelConfig, network_of, read_folder, write_folder
 from cutline.captioner.generate import generate
 from cutline.captioner.network import Network
 from cutline.captioner.ready import Ready
-from cutline.captioner.storage import Storage, restore, squeeze
+from cutline.captioner.storage import Storage, check_finite, restore, squeeze
 from cutline.captioner.sureness import Sureness
 from cutline.captioner.timings import Timings
 from cutline.config import SearchConfig, change_search
 from cutline.data.cache import Bytes
 from cutline.decoders import Decoder, Precision
-from cutline.errors import UsageError
+from cutline.errors import ModelError, UsageError
 from cutline.functional import Features
-from cutline.images import read_image
+from cutline.images import Source, read_image
 from cutline.models import SHIPPED, find_model
 from cutline.preprocessing import Area
 from cutline.vocabulary import Vocabulary
 
 __all__ = ["Captioner", "Square", "in_batches", "load"]
 
-ImageLike = Path | str | bytes | BinaryIO | Image.Image
+ImageLike = Source
 
 
 class Square(NamedTuple):
@@ -76,7 +75,9 @@ class Captioner:
 
     def stored_as(self, storage: Storage) -> "Captioner":
         """Round the weights to what `storage` keeps of them, here and wherever they are saved."""
-        kept = restore(squeeze(self.network.state_dict(), storage))
+        small = squeeze(self.network.state_dict(), storage)
+        check_finite(small, f"{self.name} as {storage}", advice="keep it as float32")
+        kept = restore(small)
         self.network.load_state_dict(kept)
         self.config = self.config.model_copy(update={"storage": storage})
         return self
@@ -106,7 +107,7 @@ class Captioner:
         config = self.config.model_copy(update={**changed, "sureness": None})
         try:
             network = network_of(config, self.network.state_dict())
-        except RuntimeError:
+        except ModelError:
             raise UsageError(
                 f"The encoder of {self.name} has weights for pictures of {seen.size} pixels only; "
                 "leave the size as it is."
@@ -132,7 +133,8 @@ class Captioner:
         """Caption one picture, or a list of them in batches.
 
         Args:
-            images: a path, bytes, an open file or a PIL image, or a list of such.
+            images: a path, bytes, a file opened with `rb`, a PIL image, a numpy array (H, W, 3) of
+                uint8, or a list of such.
             search: changes to the model's own search: `beam`, `length_penalty`, `max_words`.
 
         Raises:
@@ -154,11 +156,14 @@ class Captioner:
         given = {key: value for key, value in changes.items() if value is not None}
         return change_search(self.config.search, given)
 
-    def square(self, image: ImageLike) -> Square:
-        """Read a picture and make it square; small, so that many fit into memory."""
+    def square(self, image: ImageLike, *, strict: bool = False) -> Square:
+        """Read a picture and make it square; small, so that many fit into memory.
+
+        `strict` refuses one that lacks its end, however little.
+        """
         preprocessing = self.network.encoder.preprocessing
         with self.timings.part("read"):
-            picture = read_image(image, shrink_to=preprocessing.size)
+            picture = read_image(image, shrink_to=preprocessing.size, strict=strict)
         with self.timings.part("resize"):
             return Square(preprocessing.square(picture), preprocessing.area(*picture.size))
 

@@ -11,6 +11,7 @@ import torch
 from cutline.captioner.caption import Caption
 from cutline.config import SearchConfig
 from cutline.decoders import TORCH, Decoder, Stepper
+from cutline.errors import ModelError
 from cutline.functional import Features
 from cutline.preprocessing import Area
 from cutline.search import Hypothesis, Words, beam, greedy, sample
@@ -57,6 +58,11 @@ def generate(
             length_penalty=search.length_penalty,
             n_best=n_best,
             arrays=TORCH,
+        )
+    if not all(found):
+        raise ModelError(
+            "The model gives no probabilities that are numbers: its weights are broken, though "
+            "finite; take another model, or train it again with a lower learning rate."
         )
     return _captions(found, features, vocabulary, areas)
 

@@ -11,7 +11,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["Storage", "restore", "squeeze"]
+from cutline.errors import ModelError
+
+__all__ = ["SCALE", "Storage", "check_finite", "restore", "squeeze"]
 
 Storage = Literal["float32", "float16", "int8"]
 
@@ -34,14 +36,37 @@ def squeeze(tensors: Mapping[str, Tensor], storage: Storage) -> dict[str, Tensor
 
 
 def restore(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Make single precision of what `squeeze` made."""
+    """Make single precision of what `squeeze` made; all of it new memory, none of a file's."""
     restored: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         scale = tensors.get(name + SCALE)
         if name.endswith(SCALE) and name.removesuffix(SCALE) in tensors:
             continue
         if scale is not None:
+            if not bool((scale > 0).all()):
+                raise ModelError(f"'{name}{SCALE}' has numbers that are not positive.")
             restored[name] = tensor.float() * scale.unsqueeze(1)
         else:
-            restored[name] = tensor.float() if tensor.is_floating_point() else tensor
+            kind = torch.float32 if tensor.is_floating_point() else tensor.dtype
+            restored[name] = tensor.to(kind, copy=True)
     return restored
+
+
+def check_finite(tensors: Mapping[str, Tensor], of: str, *, advice: str) -> None:
+    """Refuse numbers that are none: one NaN makes every caption nonsense.
+
+    Raises:
+        ModelError: a tensor, the first of which is named, holds NaN or infinity.
+    """
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and tensor.numel() and not _finite(tensor):
+            raise ModelError(
+                f"{of} has weights that are not finite (NaN or infinity): "
+                f"'{name.removesuffix(SCALE)}' is the first; {advice}."
+            )
+
+
+def _finite(tensor: Tensor) -> bool:
+    """Tell by the least and the largest, which are NaN if any is; no mask is allocated."""
+    least, largest = torch.aminmax(tensor)
+    return bool(least.isfinite() and largest.isfinite())

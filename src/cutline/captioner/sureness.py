@@ -20,8 +20,11 @@ from torch.nn import functional as F
 
 from cutline.captioner.caption import Caption
 from cutline.config.base import Config
+from cutline.encoders import Encoder
+from cutline.errors import ModelError
+from cutline.models.header import Entry
 
-__all__ = ["Familiar", "Sureness", "SurenessConfig", "mean_log_prob"]
+__all__ = ["Familiar", "Sureness", "SurenessConfig", "familiar_shapes", "mean_log_prob"]
 
 
 class SurenessConfig(Config):
@@ -86,7 +89,13 @@ class Sureness:
 
     @classmethod
     def read(cls, config: SurenessConfig, tensors: Mapping[str, Tensor]) -> "Sureness":
-        """Take it from `config.json` and the tensors beside the weights."""
+        """Take it from `config.json` and the tensors beside the weights.
+
+        Raises:
+            ModelError: a variance is not positive.
+        """
+        if not bool((tensors["variances"] > 0).all()):
+            raise ModelError("'sureness.variances' has numbers that are not positive.")
         return cls(config, Familiar(**tensors))
 
     def judge(self, captions: list[Caption], novelty: float) -> list[Caption]:
@@ -99,6 +108,20 @@ class Sureness:
         confidence = 1 / (1 + math.exp(-max(evidence, -500.0)))
         unsure = strange or confidence < self.config.least
         return replace(caption, confidence=confidence, unsure=unsure)
+
+
+def familiar_shapes(found: Mapping[str, Entry], encoder: Encoder) -> dict[str, Tensor]:
+    """Return tensors without memory, of the shapes that a `Familiar` of this encoder has.
+
+    Args:
+        found: what a file has of it, which decides how many directions are kept.
+        encoder: whose features it is of.
+    """
+    size = encoder.feature_size
+    shape = found["directions"].shape if "directions" in found else ()
+    kept = min(shape[0] if shape else 0, size)
+    shapes = {"mean": (size,), "directions": (kept, size), "variances": (kept + 1,)}
+    return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
 
 
 def mean_log_prob(caption: Caption) -> float:

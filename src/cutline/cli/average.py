@@ -7,6 +7,7 @@ import typer
 
 from cutline.cli.console import say
 from cutline.errors import UsageError
+from cutline.folders import check_free_folder
 
 __all__ = ["average"]
 
@@ -22,8 +23,7 @@ def average(
 
     It often captions better than each, and costs no more. Score it: `cutline evaluate`.
     """
-    if out.exists():
-        raise UsageError(f"{out} exists and is not overwritten; give another folder.")
+    check_free_folder(out)
     try:
         shares = None if weights is None else [float(share) for share in weights.split(",")]
     except ValueError:

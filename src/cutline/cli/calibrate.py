@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cutline.cli.console import bar, say
-from cutline.errors import UsageError
+from cutline.folders import check_free_folder
 
 __all__ = ["calibrate"]
 
@@ -43,8 +43,7 @@ def calibrate(
     A model may caption better when it looks at larger pictures than in training, or at mirror
     images, too; both cost time. Try `--size 256` or `--mirror` of one trained at 224.
     """
-    if out.exists():
-        raise UsageError(f"{out} exists and is not overwritten; give another folder.")
+    check_free_folder(out)
     from cutline.captioner import load
     from cutline.data.readers import open_dataset
     from cutline.evaluation import calibrate as run

@@ -1,6 +1,5 @@
 """`cutline models` and `cutline recipes`."""
 
-import json
 import os
 from enum import StrEnum
 from pathlib import Path
@@ -8,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from cutline.cli.console import say, table
-from cutline.models import SHIPPED, shipped_models
+from cutline.cli.console import complain, say, table
+from cutline.errors import ModelError
+from cutline.files import printable
+from cutline.models import SHIPPED, models_below, shipped_models, summary
 
 __all__ = ["Precision", "chosen_model", "models", "recipes"]
 
@@ -35,27 +36,30 @@ def models(
     folder: Annotated[Path, typer.Argument(help="Where to look.")] = Path("runs"),
 ) -> None:
     """List the models that come with Cutline, and those below a folder."""
-    own = sorted(path.parent for path in folder.rglob("config.json") if _is_model(path))
+    own = models_below(folder)
     if not own:
         say(f"There is no model below {folder}; `cutline demo` makes one in runs/demo/model.")
-    shipped = shipped_models()
-    rows = []
+    shipped, rows, broken = shipped_models(), [], 0
     for path in [*shipped, *own]:
-        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-        scores = config["scores"]
-        judged = [score for name, score in scores.items() if name.startswith("val/cider")]
-        cider = scores.get("CIDEr", judged[0] if judged else None)
+        try:
+            found = summary(path)
+        except ModelError as error:
+            complain(str(error))
+            broken += 1
+            continue
         rows.append(
             [
-                path.name if path in shipped else str(path),
-                config["decoder"]["name"],
-                config["encoder"]["name"],
-                f"{config['vocabulary_size']:,}",
-                "" if cider is None else f"{cider:.3f}",
-                f"{(path / 'model.safetensors').stat().st_size / 1e6:.1f}",
+                path.name if path in shipped else printable(path),
+                found.decoder,
+                found.encoder,
+                f"{found.words:,}",
+                "" if found.score is None else f"{found.score:.3f}",
+                f"{found.megabytes:.1f}",
             ]
         )
     table("", ["model", "decoder", "encoder", "words", "val CIDEr", "MB"], rows)
+    if broken:
+        raise typer.Exit(1)
 
 
 def recipes() -> None:
@@ -74,7 +78,3 @@ def recipes() -> None:
     table("", ["recipe", "what it is"], rows)
     say(f"The files in {folder} also say what each costs and scores.")
     say("Next: cutline train RECIPE [KEY=VALUE ...]")
-
-
-def _is_model(config: Path) -> bool:
-    return not config.parent.name.startswith(".") and (config.parent / "model.safetensors").exists()

@@ -18,6 +18,7 @@ from cutline.config.decoder import (
 )
 from cutline.config.reading import change_search, find_recipe, read_recipe, recipe_folder
 from cutline.config.recipe import (
+    LARGEST_SIDE,
     AugmentConfig,
     DataConfig,
     EncoderConfig,
@@ -32,6 +33,7 @@ from cutline.config.recipe import (
 )
 
 __all__ = [
+    "LARGEST_SIDE",
     "AdaptiveConfig",
     "AugmentConfig",
     "DataConfig",

@@ -18,15 +18,20 @@ __all__ = [
     "SpatialConfig",
 ]
 
+LARGEST = 16_384  # of a decoder's layers; the papers have 512 to 2048
+
 
 class CommonDecoderConfig(Config):
     """What every decoder has."""
 
-    embedding: int = Field(512, gt=0, description="size of a word's embedding")
-    hidden: int = Field(512, gt=0, description="size of the hidden state")
+    embedding: int = Field(512, gt=0, le=LARGEST, description="size of a word's embedding")
+    hidden: int = Field(512, gt=0, le=LARGEST, description="size of the hidden state")
     dropout: float = Field(0.5, ge=0, lt=1, description="of words, states and outputs")
     head: int | None = Field(
-        None, gt=0, description="project the features to this size first (linear + BatchNorm)"
+        None,
+        gt=0,
+        le=LARGEST,
+        description="project the features to this size first (linear + BatchNorm)",
     )
 
 
@@ -51,7 +56,7 @@ class NicConfig(LstmDecoderConfig):
     """Show and Tell."""
 
     name: Literal["nic"] = "nic"
-    layers: int = Field(1, gt=0, description="layers of the LSTM, with dropout between them")
+    layers: int = Field(1, gt=0, le=32, description="layers of the LSTM, with dropout between them")
 
 
 class DotConfig(LstmDecoderConfig):
@@ -64,7 +69,9 @@ class SoftConfig(LstmDecoderConfig):
     """Show, Attend and Tell, soft attention."""
 
     name: Literal["soft"] = "soft"
-    attention: int = Field(512, gt=0, description="size of the attention's hidden layer")
+    attention: int = Field(
+        512, gt=0, le=LARGEST, description="size of the attention's hidden layer"
+    )
     penalty: float = Field(1.0, ge=0, description="lambda of the doubly stochastic penalty")
 
 
@@ -72,7 +79,9 @@ class HardConfig(LstmDecoderConfig):
     """Show, Attend and Tell, hard attention, trained by REINFORCE."""
 
     name: Literal["hard"] = "hard"
-    attention: int = Field(512, gt=0, description="size of the attention's hidden layer")
+    attention: int = Field(
+        512, gt=0, le=LARGEST, description="size of the attention's hidden layer"
+    )
     expectation: float = Field(
         0.5, ge=0, le=1, description="share of captions that train on the expected context instead"
     )
@@ -82,7 +91,7 @@ class HardConfig(LstmDecoderConfig):
     inference: Literal["argmax", "sample", "expectation"] = Field(
         "argmax", description="where to look when captioning"
     )
-    samples: int = Field(1, gt=0, description="Monte Carlo samples of a caption's places")
+    samples: int = Field(1, gt=0, le=1000, description="Monte Carlo samples of a caption's places")
     credit: Literal["caption", "future"] = Field(
         "caption",
         description="what a place is judged by: the whole caption, or the words from there on",
@@ -109,14 +118,18 @@ class SpatialConfig(LstmDecoderConfig):
     """Spatial attention, driven by the new hidden state."""
 
     name: Literal["spatial"] = "spatial"
-    attention: int = Field(512, gt=0, description="size of the attention's hidden layer")
+    attention: int = Field(
+        512, gt=0, le=LARGEST, description="size of the attention's hidden layer"
+    )
 
 
 class AdaptiveConfig(LstmDecoderConfig):
     """Spatial attention with a visual sentinel."""
 
     name: Literal["adaptive"] = "adaptive"
-    attention: int = Field(512, gt=0, description="size of the attention's hidden layer")
+    attention: int = Field(
+        512, gt=0, le=LARGEST, description="size of the attention's hidden layer"
+    )
     sentinel_dropout: float = Field(
         0.0, ge=0, lt=1, description="share of words in training that only regions may help"
     )

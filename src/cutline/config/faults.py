@@ -62,6 +62,7 @@ _WANTED = {
     "int": "a whole number",
     "float": "a number",
     "finite": "a finite number",
+    "string_too_long": "a shorter one",
     "string": "text, in quotes if YAML takes it for something else",
 }
 

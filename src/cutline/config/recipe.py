@@ -6,12 +6,13 @@ into plain arguments.
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from cutline.config.base import Config
 from cutline.config.decoder import DecoderConfig
 
 __all__ = [
+    "LARGEST_SIDE",
     "AugmentConfig",
     "DataConfig",
     "EncoderConfig",
@@ -24,6 +25,11 @@ __all__ = [
     "TrainingConfig",
     "WordsConfig",
 ]
+
+# Bounds that no captioner comes near: a recipe or a stranger's model beyond them is a mistake.
+LARGEST_SIDE = 1024  # pixels, as timm's largest has
+LARGEST_OPTION = 10_000
+LARGEST_OPTIONS = 4_000
 
 
 class ScenesConfig(Config):
@@ -59,7 +65,7 @@ class DataConfig(Config):
     path: str = Field(description="a data set that `cutline data check` recognises, or `scenes`")
     captions_per_image: int = Field(5, gt=0, description="captions used of each image")
     min_frequency: int = Field(5, gt=0, description="rarer words become <unk>")
-    max_words: int = Field(50, gt=0, description="longer captions are cut here")
+    max_words: int = Field(50, gt=0, le=1000, description="longer captions are cut here")
     workers: int = Field(0, ge=0, description="processes that read pictures while others train")
     cache: str | None = Field(
         None, description="folder of the feature cache; default: the user's cache folder"
@@ -79,7 +85,7 @@ class LastStages(Config):
 class EncoderConfig(Config):
     """A timm backbone as an encoder."""
 
-    name: str = Field(description="any timm model, such as tf_efficientnet_lite0")
+    name: str = Field(max_length=200, description="any timm model, such as tf_efficientnet_lite0")
     weights: str = Field(
         "download",
         description="`download` (timm's pretrained), `random`, or a local .safetensors file",
@@ -87,7 +93,9 @@ class EncoderConfig(Config):
     stage: int | None = Field(
         None, description="which of the backbone's stages to tap; default: its final features"
     )
-    size: int | None = Field(None, ge=16, description="input side in pixels; default: timm's own")
+    size: int | None = Field(
+        None, ge=16, le=LARGEST_SIDE, description="input side in pixels; default: timm's own"
+    )
     resize: Literal["squash", "crop", "pad"] = Field(
         "squash", description="how a picture becomes a square"
     )
@@ -111,6 +119,27 @@ class EncoderConfig(Config):
     options: dict[str, Any] = Field(
         default_factory=dict, description="passed on to timm, such as {pad_type: same}"
     )
+
+    @field_validator("options")
+    @classmethod
+    def _options_are_few_and_small(cls, options: dict[str, Any]) -> dict[str, Any]:
+        left = LARGEST_OPTIONS
+        parts: list[Any] = [options]
+        while parts and left > 0:
+            part = parts.pop()
+            left -= len(part) if isinstance(part, str) else 1
+            if isinstance(part, dict | list | tuple):
+                parts += [*part, *part.values()] if isinstance(part, dict) else part
+            if isinstance(part, int | float) and not abs(part) <= LARGEST_OPTION:
+                raise ValueError(
+                    f"encoder.options has {part:.3g}; numbers of at most {LARGEST_OPTION:,} are "
+                    "allowed"
+                )
+        if left <= 0:
+            raise ValueError(
+                f"encoder.options has more than {LARGEST_OPTIONS:,} letters and values"
+            )
+        return options
 
     @model_validator(mode="after")
     def _what_trains_is_trainable(self) -> "EncoderConfig":
@@ -224,7 +253,7 @@ class TrainingConfig(Config):
         None, gt=0, description="validate on so many images only; default: all"
     )
     validate_beam: int = Field(
-        1, gt=0, description="beam width of the captions by which the best epoch is chosen"
+        1, gt=0, le=100, description="beam width of the captions by which the best epoch is chosen"
     )
 
     @property
@@ -237,11 +266,11 @@ class TrainingConfig(Config):
 class SearchConfig(Config):
     """How captions are searched for, unless a command says otherwise."""
 
-    beam: int = Field(5, gt=0, description="beam width; 1 is greedy")
+    beam: int = Field(5, gt=0, le=100, description="beam width; 1 is greedy")
     length_penalty: float = Field(
-        0.0, ge=0, description="score = log-probability / length ** length_penalty"
+        0.0, ge=0, le=10, description="score = log-probability / length ** length_penalty"
     )
-    max_words: int = Field(30, gt=0, description="longest caption")
+    max_words: int = Field(30, gt=0, le=1000, description="longest caption")
 
 
 class Recipe(Config):

@@ -34,8 +34,12 @@ class Encoder(nn.Module):
     has the size of a region, and otherwise the mean of the grid. With `mirror` both are the mean of
     what it sees of a picture and of its mirror image, turned back, but not while it trains. Frozen
     parts keep their BatchNorm statistics and take no gradient; an encoder on `hold` is frozen as a
-    whole.
+    whole. One that is built on PyTorch's `meta` device has no sizes until it is told to `settle`.
     """
+
+    height: int
+    width: int
+    feature_size: int
 
     scale: Tensor
     offset: Tensor
@@ -62,9 +66,30 @@ class Encoder(nn.Module):
         self.frozen = freeze(backbone, trainable, stage)
         self.held = False
         self.positions = None
-        self.pools = stage is None and _pools(backbone, preprocessing.size)
-        self.height, self.width, self.feature_size = self._measure()
-        if positions:
+        self.pools = False
+        self.positioned = positions
+        if not any(parameter.is_meta for parameter in backbone.parameters()):
+            self.settle()
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Send an empty picture through, to learn the grid's size and what the pooled feature is.
+
+        Of an encoder without weights, once it has some.
+        """
+        training = self.training
+        side = self.preprocessing.size
+        images = torch.zeros(1, 3, side, side)
+        self.eval()
+        if self.stage is None:
+            final = self.backbone.forward_features(images)  # type: ignore[operator]
+            self.pools = _pools(self.backbone, final.shape)
+            places = _places(self.backbone, final)
+        else:
+            places, _ = self._look(images)
+        self.train(training)
+        self.feature_size, self.height, self.width = places.shape[1:]
+        if self.positioned:
             regions = self.height * self.width
             self.positions = nn.Parameter(0.3 * torch.randn(regions, self.feature_size))
 
@@ -141,14 +166,6 @@ class Encoder(nn.Module):
         )
         return kept[0], None
 
-    def _measure(self) -> tuple[int, int, int]:
-        training = self.training
-        side = self.preprocessing.size
-        with torch.no_grad():
-            features = self.eval()(torch.zeros(1, 3, side, side))
-        self.train(training)
-        return features.height, features.width, features.grid.shape[2]
-
 
 def build_encoder(config: EncoderConfig, *, preprocessing: Preprocessing | None = None) -> Encoder:
     """Build the encoder that `config` describes.
@@ -174,6 +191,7 @@ def build_encoder(config: EncoderConfig, *, preprocessing: Preprocessing | None 
             mirror=config.mirror,
         )
     except (AssertionError, AttributeError, RuntimeError) as error:
+        _pass_on_needs_memory(error)
         raise UsageError(
             f"{config.name} gives no grid of features for pictures of {preprocessing.size} pixels "
             f"({error}); choose another encoder.name or encoder.size."
@@ -196,9 +214,16 @@ def _create(config: EncoderConfig) -> Any:
             return timm.create_model(config.name, num_classes=0, **{**sized, **config.options})
         return timm.create_model(config.name, num_classes=0, **config.options)
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+        _pass_on_needs_memory(error)
         options = f" with encoder.options {config.options}" if config.options else ""
         reason = (str(error) or type(error).__name__).rstrip(".")
         raise UsageError(f"timm cannot build {config.name}{options}: {reason}.") from None
+
+
+def _pass_on_needs_memory(error: Exception) -> None:
+    """Pass on what is no fault of a backbone: on `meta` it asks for numbers that are not there."""
+    if isinstance(error, NotImplementedError) or "meta" in str(error):
+        raise NotImplementedError(str(error)) from None
 
 
 def _preprocessing(backbone: nn.Module, config: EncoderConfig) -> Preprocessing:
@@ -229,23 +254,18 @@ def _places(backbone: Any, final: Tensor) -> Tensor:
     return tokens.transpose(1, 2).reshape(tokens.shape[0], -1, height, width)
 
 
-@torch.no_grad()
-def _pools(backbone: Any, side: int) -> bool:
+def _pools(backbone: Any, shape: torch.Size) -> bool:
     """Whether the backbone's classifier reads something of a region's size that is not the mean.
 
-    It is tried on noise in place of features, so that the answer does not depend on the weights:
-    a model that is loaded is built before they are.
+    It is tried on noise in place of final features of this shape, so that the answer does not
+    depend on the weights.
     """
-    backbone.eval()
-    final = backbone.forward_features(torch.zeros(1, 3, side, side))
-    noise = 1 + 3 * torch.randn(final.shape, generator=torch.Generator().manual_seed(0))
+    noise = 1 + 3 * torch.randn(shape, generator=torch.Generator().manual_seed(0))
     mean = _places(backbone, noise).mean((2, 3))
     try:
         pooled = backbone.forward_head(noise, pre_logits=True)
     except (AttributeError, RuntimeError, TypeError):
         return False
-    finally:
-        backbone.train()
     return pooled.shape == mean.shape and not torch.allclose(pooled, mean, atol=1e-3)
 
 

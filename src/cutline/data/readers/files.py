@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,12 +10,31 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from cutline.errors import DataError
+from cutline.images import IMAGE_SUFFIXES
 
-__all__ = ["IMAGE_FOLDERS", "ImageFolders", "counted", "name_some", "parse_json", "read_text"]
+__all__ = [
+    "IMAGE_FOLDERS",
+    "ImageFolders",
+    "counted",
+    "is_picture",
+    "name_some",
+    "parse_json",
+    "read_text",
+    "unasked",
+    "walk",
+]
 
 T = TypeVar("T")
 
-IMAGE_FOLDERS = ("images", "Images", "Flicker8k_Dataset", "Flickr8k_Dataset")
+IMAGE_FOLDERS = (
+    "images",
+    "Images",
+    "Flicker8k_Dataset",
+    "Flickr8k_Dataset",
+    "flickr30k-images",
+    "flickr30k_images",
+)
+_OTHER_PICTURES = frozenset({".heic", ".heif", ".avif", ".jxl", ".jp2"})
 _UNION_MEMBER = re.compile(r"int|str|list\[.*\]")  # pydantic's steps into a union are no keys
 
 
@@ -89,6 +108,10 @@ class ImageFolders:
         folders = [place / name for place in (beside, above) for name in names]
         self._folders = [str(folder) for folder in folders if folder.is_dir()] + [str(beside)]
         self._listings: dict[str, frozenset[str]] = {}
+        # beside the file, other things may lie than its images
+        self._never_walked = {str(beside)} if names else set()
+        self._found: set[str] = set()
+        self._used: set[str] = set()
         self._asked = 0
         self._missing: list[str] = []
 
@@ -99,6 +122,8 @@ class ImageFolders:
             for name in names:
                 path = os.path.join(folder, name)  # noqa: PTH118 - called for every image
                 if self.holds(path):
+                    self._used.add(folder)
+                    self._found.add(path)
                     return Path(path)
         self._missing.append(names[0])
         return Path(self._folders[0], names[0])
@@ -121,3 +146,49 @@ class ImageFolders:
             f"not found in {' or '.join(self._folders)}: {len(self._missing):,} of "
             f"{counted(self._asked, 'image')}: {name_some(self._missing)}."
         ]
+
+    def found(self) -> set[str]:
+        """Return the pictures that were found."""
+        return {os.path.normpath(path) for path in self._found}
+
+    def pictures(self) -> set[str]:
+        """Return all pictures where some were found: below a folder of images, or beside."""
+        held = {
+            os.path.join(folder, name)  # noqa: PTH118
+            for folder in {os.path.dirname(path) for path in self._found}  # noqa: PTH120
+            for name in self._listings[folder]
+            if not name.startswith(".")
+        }
+        for folder in self._used - self._never_walked:
+            held |= {str(here / name) for here, names in walk(Path(folder)) for name in names}
+        return {os.path.normpath(path) for path in held if is_picture(path)}
+
+
+def unasked(places: Sequence[ImageFolders]) -> list[str]:
+    """Say how many pictures lie where the images were found, but have no row."""
+    every = set[str]().union(*(folders.pictures() for folders in places))
+    without = sorted(every - set[str]().union(*(folders.found() for folders in places)))
+    if not without:
+        return []
+    return [f"{counted(len(without), 'picture')} without a row: {name_some(without, 3)}."]
+
+
+def walk(folder: Path, *, strict: bool = False) -> Iterator[tuple[Path, list[str]]]:
+    """List a folder and all below it, sorted, hidden ones left out.
+
+    What cannot be listed is left out, or with `strict` a `DataError`.
+    """
+
+    def refuse(error: OSError) -> None:
+        if strict:
+            raise DataError(f"{error.filename} cannot be listed: {error.strerror}.") from error
+
+    for here, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield Path(here), sorted(name for name in names if not name.startswith("."))
+
+
+def is_picture(name: str) -> bool:
+    """Tell by the suffix."""
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - called for every file
+    return suffix in IMAGE_SUFFIXES or suffix in _OTHER_PICTURES

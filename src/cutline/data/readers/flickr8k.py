@@ -2,6 +2,7 @@
 
 `Flickr_8k.trainImages.txt`, `devImages` and `testImages` beside it list the images of each
 split. As published it captions one image that does not exist, `2258277193_586949ec62.jpg.1`.
+Flickr30k's `results_20130124.token` is the same without lists.
 """
 
 import re
@@ -10,12 +11,12 @@ from pathlib import Path
 
 from cutline.data.examples import Dataset
 from cutline.data.readers.assemble import Entry, assemble
-from cutline.data.readers.files import ImageFolders, counted, name_some, read_text
+from cutline.data.readers.files import ImageFolders, counted, name_some, read_text, unasked
 from cutline.errors import DataError
 from cutline.images import IMAGE_SUFFIXES
 
 KIND = "Flickr8k token file"
-FILES = "Flickr8k.token.txt"
+FILES = "Flickr8k.token.txt or results_20130124.token"
 
 LINE = re.compile(r"(?P<name>[^\t]+?)#\d+\t(?P<caption>.*)")
 _SPLIT_LISTS = {
@@ -23,6 +24,7 @@ _SPLIT_LISTS = {
     "val": "Flickr_8k.devImages.txt",
     "test": "Flickr_8k.testImages.txt",
 }
+_FILES = ("Flickr8k.token.txt", "results_20130124.token")
 _UNPACKED = ("text", "Flickr8k_text")  # where the published archive puts it
 
 
@@ -31,7 +33,8 @@ def find(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path] if path.name.endswith((".token.txt", ".token")) else []
     places = [path, *(path / name for name in _UNPACKED)]
-    return [place / FILES for place in places if (place / FILES).is_file()][:1]
+    files = [place / name for name in _FILES for place in places]
+    return [file for file in files if file.is_file()][:1]
 
 
 def read(path: Path) -> Dataset:
@@ -50,7 +53,9 @@ def read(path: Path) -> Dataset:
     entries = [
         Entry(name, place, captions[name], splits.get(name)) for name, place in located.items()
     ]
-    return assemble(entries, kind=KIND, source=path, notes=[*notes, *folders.notes()])
+    notes += [*folders.notes(), *unasked([folders])]
+    kind = KIND.replace("8k", "30k") if path.name == _FILES[1] else KIND
+    return assemble(entries, kind=kind, source=path, notes=notes)
 
 
 def _captions(path: Path) -> dict[str, list[str]]:

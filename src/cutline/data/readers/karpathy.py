@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cutline.data.examples import Dataset
 from cutline.data.readers.assemble import Entry, assemble, split_named
-from cutline.data.readers.files import ImageFolders, parse_json, read_text
+from cutline.data.readers.files import ImageFolders, parse_json, read_text, unasked
 from cutline.errors import DataError
 
 KIND = "Karpathy JSON"
@@ -51,7 +51,7 @@ def read(path: Path) -> Dataset:
     images = parse_json(read_text(path), Karpathy, where=str(path)).images
     folders = ImageFolders(path.parent)
     entries = list(_entries(images, folders, path))
-    return assemble(entries, kind=KIND, source=path, notes=folders.notes())
+    return assemble(entries, kind=KIND, source=path, notes=folders.notes() + unasked([folders]))
 
 
 def _entries(images: list[Image], folders: ImageFolders, path: Path) -> Iterator[Entry]:

@@ -10,11 +10,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cutline.data.examples import Dataset
-from cutline.data.readers import captions_csv, coco, flickr8k, imagefolder, karpathy
+from cutline.data.readers import (
+    captioned_folder,
+    captions_csv,
+    coco,
+    flickr8k,
+    imagefolder,
+    karpathy,
+)
 from cutline.data.readers.files import name_some
 from cutline.errors import DataError, UsageError
 
-__all__ = ["FORMATS", "Format", "open_dataset"]
+__all__ = ["FORMATS", "Format", "karpathy_file", "named_as_dataset", "open_dataset"]
 
 
 class Format(NamedTuple):
@@ -32,6 +39,9 @@ FORMATS = (
     Format(flickr8k.KIND, flickr8k.FILES, flickr8k.find, flickr8k.read),
     Format(captions_csv.KIND, captions_csv.FILES, captions_csv.find, captions_csv.read),
     Format(imagefolder.KIND, " or ".join(imagefolder.FILES), imagefolder.find, imagefolder.read),
+    Format(
+        captioned_folder.KIND, captioned_folder.FILES, captioned_folder.find, captioned_folder.read
+    ),
 )
 _SCENES = "scenes"
 
@@ -56,12 +66,27 @@ def open_dataset(path: str | Path, **scene_options: Any) -> Dataset:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
+def named_as_dataset(path: Path) -> bool:
+    """Tell whether a path is a folder, or a file whose name is one of a data set's, but no JSON."""
+    if path.suffix.lower() == ".json" and path.is_file():
+        return False
+    return path.is_dir() or any(format_.find(path) for format_ in FORMATS)
+
+
+def karpathy_file(path: Path) -> Path | None:
+    """Return the Karpathy JSON that a folder is read from, if it is."""
+    files = karpathy.find(path) if path.is_dir() else []
+    return files[0] if len(files) == 1 else None
+
+
 def _recognise(path: Path) -> list[tuple[Format, list[Path]]]:
     if not path.exists():
         hint = " (did you mean 'scenes'?)" if get_close_matches(str(path), [_SCENES]) else ""
         raise DataError(f"{path} does not exist{hint}. {_allowed()}")
-    found = [(format_, format_.find(path)) for format_ in FORMATS]
-    found = [(format_, files) for format_, files in found if files]
+    *listed, last = FORMATS  # the last looks at every file, so it is asked where no other is
+    found = [(format_, files) for format_ in listed if (files := format_.find(path))]
+    if not found and (files := last.find(path)):
+        found = [(last, files)]
     if not found and path.is_file():
         found = [(format_, [path]) for format_ in FORMATS if format_.kind == _sniff(path)]
     if not found:
@@ -90,7 +115,7 @@ def _sniff(path: Path) -> str | None:
         return next((kind for kind, key in keys.items() if key in text), None)
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         line = file.readline(10_000).rstrip("\n")  # it may be a film of many gigabytes
-    if captions_csv.HEADER.fullmatch(line):
+    if captions_csv.is_table(path):
         return captions_csv.KIND
     return flickr8k.KIND if flickr8k.LINE.fullmatch(line) else None
 
@@ -99,7 +124,7 @@ def _data_sets_below(path: Path) -> list[str]:
     if not path.is_dir():
         return []
     folders = sorted(folder for folder in path.iterdir() if folder.is_dir())
-    return [str(folder) for folder in folders if any(one.find(folder) for one in FORMATS)]
+    return [str(folder) for folder in folders if any(one.find(folder) for one in FORMATS[:-1])]
 
 
 def _allowed() -> str:
