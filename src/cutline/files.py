@@ -6,6 +6,7 @@ leaves what was there before.
 """
 
 import secrets
+import shutil
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +14,15 @@ from pathlib import Path
 
 from cutline.errors import UsageError
 
-__all__ = ["cannot_write", "check_free", "printable", "write_text", "written"]
+__all__ = [
+    "cannot_write",
+    "check_free",
+    "printable",
+    "restore_folder",
+    "write_text",
+    "written",
+    "written_folder",
+]
 
 _CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, invisible, half a pair, line ends
 _JOINERS = "\u200c\u200d"  # belong to words (Persian) and to emoji
@@ -67,6 +76,46 @@ def written(path: Path | str, *, overwrite: bool = True) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def written_folder(path: Path | str) -> Iterator[Path]:
+    """Yield the draft of a folder; it replaces `path` when all went well.
+
+    A folder cannot be replaced in one step: the older one waits as `.NAME.old` for a moment, and
+    when a kill falls into that moment, the next call puts it back.
+
+    Raises:
+        UsageError: writing fails; nothing is left behind then.
+    """
+    target = Path(path)
+    draft = target.with_name(f".{secrets.token_hex(8)}.part")
+    old = target.with_name(f".{target.name}.old")
+    if target.exists() and not target.is_dir():
+        raise UsageError(f"{printable(path)} is a file; give the name of a folder.")
+    try:
+        restore_folder(target)
+        draft.mkdir(parents=True)
+        yield draft
+        if target.exists():
+            target.rename(old)
+        draft.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        with suppress(OSError):
+            restore_folder(target)
+        raise cannot_write(path, error) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def restore_folder(path: Path | str) -> None:
+    """Put back the folder that waited while a kill fell between the steps of replacing it."""
+    target = Path(path)
+    old = target.with_name(f".{target.name}.old")
+    if old.is_dir() and not target.exists():
+        old.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text(path: Path | str, text: str, *, overwrite: bool = True) -> None:

@@ -7,8 +7,6 @@ README.md           the model card
 """
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -24,6 +22,7 @@ from cutline.captioner.storage import Storage, restore, squeeze
 from cutline.captioner.sureness import Sureness, SurenessConfig
 from cutline.config import DecoderConfig, EncoderConfig, SearchConfig
 from cutline.errors import ModelError
+from cutline.files import written_folder
 from cutline.preprocessing import Preprocessing
 from cutline.vocabulary import Vocabulary
 
@@ -68,27 +67,25 @@ def write_folder(
     sureness: Sureness | None = None,
 ) -> None:
     """Write a model; the folder appears whole or not at all, and replaces an older one."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
     text = config.model_dump_json(indent=2)
-    (draft / "config.json").write_text(text + "\n", encoding="utf-8")
     tensors = squeeze(network.state_dict(), config.storage)
     if sureness is not None:
         familiar = {f"{SURENESS}{k}": v for k, v in sureness.familiar.tensors().items()}
         tensors |= squeeze(familiar, "float32" if config.storage == "float32" else "float16")
-    save_file(tensors, draft / "model.safetensors")
-    (draft / "model.safetensors").chmod((draft / "config.json").stat().st_mode)  # it says 0600
-    vocabulary.save(draft / "tokenizer.json")
-    (draft / "README.md").write_text(card(folder.name, config.model_dump()), encoding="utf-8")
-    if folder.exists():
-        old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-        folder.rename(old)
-        draft.rename(folder)
-        shutil.rmtree(old)
-    else:
-        draft.rename(folder)
+    with written_folder(folder) as draft:
+        (draft / "config.json").write_text(text + "\n", encoding="utf-8")
+        _write_tensors(draft / "model.safetensors", tensors)
+        mode = (draft / "config.json").stat().st_mode
+        (draft / "model.safetensors").chmod(mode)  # it says 0600
+        vocabulary.save(draft / "tokenizer.json")
+        (draft / "README.md").write_text(card(folder.name, config.model_dump()), encoding="utf-8")
+
+
+def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    try:
+        save_file(dict(tensors), path)
+    except SafetensorError as error:  # what it says of a full disk
+        raise OSError(str(error)) from error
 
 
 class Model(NamedTuple):

@@ -24,14 +24,23 @@ FREE = {
 }  # fmt: skip
 
 
-def begin(recipe: Recipe, captions: Iterable[str]) -> tuple[Network, Vocabulary]:
+def begin(
+    recipe: Recipe, captions: Iterable[str], resumed: Path | None = None
+) -> tuple[Network, Vocabulary]:
     """Build the network and the vocabulary of `captions`, or take both from `start_from`.
+
+    A run that is resumed keeps the words of `resumed`, its last model: captions, and the words
+    made of them, may have changed since.
 
     Raises:
         UsageError: the model that is begun with was built otherwise than the recipe says.
     """
     if recipe.training.start_from is None:
-        vocabulary = Vocabulary.build(captions, min_frequency=recipe.data.min_frequency)
+        words = resumed / "tokenizer.json" if resumed else None
+        if words is not None and words.is_file():
+            vocabulary = Vocabulary.load(words)
+        else:
+            vocabulary = Vocabulary.build(captions, min_frequency=recipe.data.min_frequency)
         network = build_network(recipe.encoder, recipe.decoder, vocabulary_size=len(vocabulary))
         return network, vocabulary
     folder = find_model(recipe.training.start_from)
