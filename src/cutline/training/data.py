@@ -47,8 +47,8 @@ def load_splits(recipe: Recipe) -> Splits:
     scenes = recipe.data.scenes.model_dump() if recipe.data.path == "scenes" else {}
     dataset = open_dataset(recipe.data.path, **scenes)
     notes = list(dataset.notes)
-    train = _usable(dataset.split("train"), recipe, notes)
-    val = _usable(dataset.split("val"), recipe, notes)[: recipe.training.validate_images]
+    train = _usable(dataset.split("train"), notes)
+    val = _usable(dataset.split("val"), notes)[: recipe.training.validate_images]
     for name, examples in (("train", train), ("val", val)):
         if not examples:
             raise DataError(
@@ -131,20 +131,13 @@ def _named(reasons: Sequence[str], recipe: Recipe) -> list[str]:
     return notes
 
 
-def _usable(examples: Sequence[Example], recipe: Recipe, notes: list[str]) -> list[Example]:
-    captioned = [example for example in examples if example.captions]
-    kept = [example for example in captioned if _there(example.picture)]
-    if left := len(examples) - len(captioned):
+def _usable(examples: Sequence[Example], notes: list[str]) -> list[Example]:
+    kept = [example for example in examples if example.captions and _there(example.picture)]
+    if left := len(examples) - len(kept):
         notes.append(
             f"left out: {left} of {len(examples)} images of {examples[0].split} "
-            "that have no caption"
+            "that are missing or have no caption"
         )
-    missing = [
-        f"{example.picture.name} does not exist."
-        for example in captioned
-        if not _there(example.picture)
-    ]
-    notes += _named(missing, recipe)
     return kept
 
 

@@ -69,7 +69,9 @@ def _going_on(out: Path, before: Recipe, recipe: Recipe) -> list[str]:
 def _longer(recipe: Recipe, done: int, planned: int) -> str:
     """Say what becomes of the learning rates when there are more or fewer epochs than planned."""
     epochs = recipe.training.epochs
-    text = f"epochs {done + 1} to {epochs} follow ({planned} were planned)"
+    one = epochs == done + 1
+    text = f"epoch {epochs} follows" if one else f"epochs {done + 1} to {epochs} follow"
+    text += f" ({planned} were planned)"
     if recipe.training.schedule != "cosine":
         return f"{text}; learning rates go on by training.schedule={recipe.training.schedule}"
     had, has = (0.5 * (1 + math.cos(math.pi * done / total)) for total in (planned, epochs))

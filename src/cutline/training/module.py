@@ -140,7 +140,9 @@ class TrainingModule(L.LightningModule):
         self.log("val/teacher_forced_cross_entropy_per_word", cross_entropy / words)
         self.log("val/teacher_forced_perplexity", (cross_entropy / words).exp())
         self.log("val/teacher_forced_top5_accuracy", top5 / words)
-        references = {image: self.references[image] for image in captions}
+        split = self.vocabulary.split
+        references = {image: [*map(split, self.references[image])] for image in captions}
+        captions = {image: split(text) for image, text in captions.items()}
         cider = score(captions, references, metrics=("CIDEr",)).corpus["CIDEr"]
         self._check("CIDEr", cider)
         self.log(self.recipe.training.chosen_by, cider)

@@ -44,6 +44,7 @@ from cutline.training.objectives import build_objective
 from cutline.training.progress import Bar, progress_bar, rich_progress
 from cutline.training.threads import choose_threads
 from cutline.training.watch import Watch
+from cutline.unspaced import looks_unspaced
 from cutline.vocabulary import Vocabulary
 
 __all__ = ["TrainingResult", "train"]
@@ -90,6 +91,9 @@ def train(
     splits = load_splits(recipe)
     say(splits.dataset.describe())
     captions = [caption for example in splits.train for caption in example.captions]
+    if recipe.words.tokenizer == "words" and recipe.words.pattern is None:
+        for note in filter(None, [looks_unspaced(captions)]):
+            say(f"note: {note}")
     network, vocabulary = begin(recipe, captions, out / "last" if resumed else None)
     for note in begin_words(
         network.decoder, vocabulary, captions, recipe, progress, resumed=resumed
@@ -155,7 +159,7 @@ def _loaders(
         batches(train_images, batch_size=training.batch_size, sampler=order, workers=workers),
         batches(val_images, batch_size=2 * training.batch_size, workers=workers),
     )
-    return loaders, notes + more
+    return loaders, list(dict.fromkeys([*notes, *more]))
 
 
 def _trainer(recipe: Recipe, out: Path, keep: KeepModels, say: Say) -> L.Trainer:

@@ -21,11 +21,11 @@ __all__ = ["Watch"]
 
 EVERY = 20  # steps of a GPU that are read at once
 SKIPPED = 50  # steps in a row that half precision may leave out: its scale is halved each time
-EARLY, FAR, MANY = 5, 3.0, 5  # the first steps; times their loss; steps in a row
+EARLY, FAR, MANY = 5, 3.0, 3  # the first steps; times their loss, and 1; steps in a row
 
 
 class Seen(NamedTuple):
-    """A step's loss, the norm of its gradient, and the cross-entropy per word (0: there is none)."""
+    """A step's loss, the norm of its gradient, and its cross-entropy per word, or 0."""
 
     step: int
     epoch: int
@@ -100,7 +100,8 @@ class Watch:
         kept, again = "no model was saved yet", ""
         if epochs:
             kept = f"best, last and the checkpoint stay as they were after epoch {epochs}"
-            again = f", from the best model if you like (training.start_from={printable(self.out / 'best')})"
+            best = printable(self.out / "best")
+            again = f", from the best model if you like (training.start_from={best})"
         return UsageError(
             f"{what}, so training stops; {kept}. Lower {', '.join(rates[:-1])} or {rates[-1]}"
             f"{exact}, and train into another folder{again}."
@@ -119,7 +120,7 @@ class Watch:
         """Warn once of a loss that stays far above that of the first steps."""
         if len(self.early) < EARLY:
             self.early.append(figure)
-        self.above = self.above + 1 if figure > FAR * min(self.early) else 0
+        self.above = self.above + 1 if figure > FAR * min(self.early) + 1 else 0
         if self.above == MANY and not self.warned:
             self.warned = True
             rate = self.recipe.training.learning_rate
