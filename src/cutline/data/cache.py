@@ -19,7 +19,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -186,22 +186,36 @@ def _fill(
     (home / INDEX).unlink(missing_ok=True)
     done, failed = _filled(home, layout)
     progress(done - shown)
-    with (home / TABLE).open("r+b" if done else "wb") as file:
-        if not done:
-            file.write(layout.header)
-        file.truncate(layout.end(done))
-        file.seek(layout.end(done))
-        for start in range(done, len(pictures), BATCH):
-            rows = range(start, min(start + BATCH, len(pictures)))
-            found = _features([pictures[row] for row in rows], layout, square, encode)
-            failed |= {str(start + at): reason for at, reason in found.failed.items()}
-            file.write(found.features.tobytes())
-            progress(len(rows))
-            if start // BATCH % 8 == 7:
-                _sync(file)
-                _write(home / LOG, {"rows": rows[-1] + 1, "failed": failed})
-        _sync(file)
+    try:
+        with (home / TABLE).open("r+b" if done else "wb") as file:
+            if not done:
+                file.write(layout.header)
+            file.truncate(layout.end(done))
+            file.seek(layout.end(done))
+            for start in range(done, len(pictures), BATCH):
+                rows = range(start, min(start + BATCH, len(pictures)))
+                found = _features([pictures[row] for row in rows], layout, square, encode)
+                failed |= {str(start + at): reason for at, reason in found.failed.items()}
+                file.write(found.features.tobytes())
+                progress(len(rows))
+                if start // BATCH % 8 == 7:
+                    _sync(file)
+                    _write(home / LOG, {"rows": rows[-1] + 1, "failed": failed})
+            _sync(file)
+    except OSError:
+        _cut_back(home, layout)
+        raise
     return failed
+
+
+def _cut_back(home: Path, layout: _Layout) -> None:
+    """Keep of a table that could not be written only the rows to go on from."""
+    with suppress(OSError):
+        done, _ = _filled(home, layout)
+        if done:
+            os.truncate(home / TABLE, layout.end(done))
+        else:
+            (home / TABLE).unlink(missing_ok=True)
 
 
 def _finish(home: Path, failed: Mapping[str, str], facts: Mapping[str, Any]) -> FeatureTable:
