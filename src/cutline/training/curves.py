@@ -19,6 +19,12 @@ class Curves(TensorBoardLogger):
     def __init__(self, out: Path) -> None:
         super().__init__(out, name="tensorboard", version="")
 
+    @property
+    def experiment(self) -> Any:
+        """TensorBoard's writer, which begins its file when first asked for."""
+        with self._refusing():
+            return super().experiment
+
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Write figures."""
         with self._refusing():
@@ -46,7 +52,7 @@ class Curves(TensorBoardLogger):
         try:
             yield
         except OSError as error:
-            raise cannot_write(self.log_dir, error) from error
+            raise cannot_write(Path(self.log_dir), error) from error
 
 
 @contextmanager

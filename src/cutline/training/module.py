@@ -68,6 +68,7 @@ class TrainingModule(L.LightningModule):
                 if value.shape == parameter.shape:
                     kept[name] = torch.empty_like(parameter).copy_(value)
         self._take_up_rates()
+        self.watch.scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
 
     def on_train_epoch_start(self) -> None:
         """Tell both parts; the encoder is let go when its time has come."""

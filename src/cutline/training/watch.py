@@ -19,6 +19,7 @@ from cutline.files import printable
 
 __all__ = ["Watch"]
 
+CPU = "cpu"  # waits for nobody, and is judged at once
 EVERY = 20  # steps of a GPU that are read at once
 SKIPPED = 50  # steps in a row that half precision may leave out: its scale is halved each time
 EARLY, FAR, MANY = 5, 3.0, 3  # the first steps; times their loss, and 1; steps in a row
@@ -47,8 +48,7 @@ class Watch:
         self.recipe = recipe
         self.out = out
         self.say = say
-        # a GradScaler finds its scale by steps that are not finite, and leaves those out
-        self.allowed = SKIPPED if recipe.training.precision == "16-mixed" else 1
+        self.scaled = False  # a GradScaler finds its scale by steps that are not finite
         self.waiting: list[Seen] = []
         self.bad = 0
         self.early: list[float] = []
@@ -62,7 +62,7 @@ class Watch:
             UsageError: the loss or the gradient is not finite.
         """
         self.waiting.append(seen)
-        if seen.norm.device.type == "cpu" or len(self.waiting) == EVERY:
+        if seen.norm.device.type == CPU or len(self.waiting) == EVERY:
             self.look()
 
     def look(self) -> None:
@@ -110,10 +110,10 @@ class Watch:
     def _judge(self, seen: Seen, loss: float, norm: float) -> None:
         finite = math.isfinite(loss) and math.isfinite(norm)
         self.bad = 0 if finite else self.bad + 1
-        if self.bad >= self.allowed:
+        if self.bad >= (SKIPPED if self.scaled else 1):
             what = f"loss is {loss}" if not math.isfinite(loss) else f"gradient's norm is {norm}"
             where = f"at step {seen.step} (epoch {seen.epoch})"
-            many = f" and was not finite in {self.bad} steps" if self.allowed > 1 else ""
+            many = f" and was not finite in {self.bad} steps" if self.scaled else ""
             raise self.fault(f"The {what} {where}{many}", seen.epoch - 1)
 
     def _compare(self, seen: Seen, figure: float) -> None:
