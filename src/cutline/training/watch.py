@@ -62,7 +62,7 @@ class Watch:
             UsageError: the loss or the gradient is not finite.
         """
         self.waiting.append(seen)
-        if seen.norm.device.type == CPU or len(self.waiting) == EVERY:
+        if seen.loss.device.type == CPU or len(self.waiting) == EVERY:
             self.look()
 
     def look(self) -> None:
@@ -71,7 +71,8 @@ class Watch:
         if not waiting:
             return
         rows = [
-            torch.stack([number.float() for number in (s.loss, s.norm, s.figure)]) for s in waiting
+            torch.stack([number.float().to(s.loss.device) for number in (s.loss, s.norm, s.figure)])
+            for s in waiting
         ]
         for seen, (loss, norm, figure) in zip(waiting, torch.stack(rows).tolist(), strict=True):
             self._judge(seen, loss, norm)
