@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
 
 from cutline.data.readers import open_dataset
-from cutline.errors import DataError, ModelError
+from cutline.errors import DataError, ModelError, UsageError
+from cutline.metrics import ptb_tokenize
+from cutline.models import shipped_models
 from cutline.vocabulary import Vocabulary
 
 SPECIAL = ["<pad>", "<start>", "<end>", "<unk>"]
@@ -176,3 +178,104 @@ def test_the_file_is_readable_json_with_the_words_in_it(tmp_path):
     vocabulary.save(tmp_path / "tokenizer.json")
     content = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
     assert content["model"]["vocab"] == vocabulary.tokenizer.get_vocab()
+
+
+# --- apostrophes and hyphens that are typed otherwise
+
+
+@pytest.mark.parametrize("mark", "'`\u0092\u00b4\u02bc\u2018\u2019\u201b\u2032\uff07")
+def test_every_apostrophe_within_a_word_is_the_plain_one(mark):
+    caption = f"A man{mark}s dog isn{mark}t at 5 o{mark}clock, rock{mark}n{mark}roll, 1980{mark}s"
+    vocabulary = Vocabulary.build([caption.replace(mark, "'")], min_frequency=1)
+    words = ["a", "man's", "dog", "isn't", "at", "5", "o'clock", "rock'n'roll", "1980's"]
+    assert vocabulary.words(vocabulary.encode(caption))[1:-1] == words
+
+
+@pytest.mark.parametrize("mark", "-\u2010\u2011\u058a")
+def test_every_hyphen_within_a_word_is_the_plain_one(mark):
+    caption = f"A T{mark}shirt of a 2{mark}year{mark}old"
+    vocabulary = Vocabulary.build([caption.replace(mark, "-")], min_frequency=1)
+    words = ["a", "t-shirt", "of", "a", "2-year-old"]
+    assert vocabulary.words(vocabulary.encode(caption))[1:-1] == words
+
+
+@pytest.mark.parametrize(
+    ("caption", "words"),
+    [
+        ("a \u2018big\u2019 dog", ["a", "big", "dog"]),
+        ("two dogs\u2019 bowl", ["two", "dogs", "bowl"]),
+        ("a big\u2013dog", ["a", "big", "dog"]),
+        ("a mo\u00adtor", ["a", "motor"]),
+        ("狗\u2019大", ["狗", "大"]),
+    ],
+)
+def test_quotation_marks_and_dashes_are_none_and_soft_hyphens_nothing(caption, words):
+    vocabulary = Vocabulary.build(["a big dog two dogs bowl motor 狗 大"], min_frequency=1)
+    assert vocabulary.words(vocabulary.encode(caption))[1:-1] == words
+
+
+@pytest.mark.parametrize("word", ["man?s", "isn?t", "we?re"])
+def test_the_scores_keep_the_words_that_are_kept(word):
+    for mark in "\u2019\u0092":
+        text = word.replace("?", mark)
+        vocabulary = Vocabulary.build([text], min_frequency=1)
+        [kept] = vocabulary.words(vocabulary.encode(text))[1:-1]
+        assert ptb_tokenize(kept) == ptb_tokenize(text.replace(mark, "'"))
+
+
+def test_the_shipped_vocabulary_is_as_it_was():
+    file = shipped_models()[0] / "tokenizer.json"
+    rules = json.loads(file.read_text(encoding="utf-8"))
+    vocabulary = Vocabulary.load(file)
+    assert json.loads(vocabulary.tokenizer.to_str())["normalizer"] == rules["normalizer"]
+    assert vocabulary.spaced
+    assert vocabulary.join(["a", "dog"]) == "a dog"
+    text = "a man \u2019s dog"
+    assert vocabulary.split(text) is text
+
+
+# --- languages without spaces
+
+
+CHARACTERS = [
+    (
+        "一只狗，12个iPhone 15 Pro手机",
+        "一 只 狗 12 个 iphone 15 pro 手 机",
+        "一只狗12个iphone 15 pro手机",
+    ),
+    (
+        "犬がスケート。",
+        "犬 が ス ケ ー ト",
+        None,
+    ),
+    ("ที่นี่", "ที่ นี่", None),
+    ("ខ្មែរ", "ខ្ មែ រ", None),
+    ("\U00020000一", "\U00020000 一", None),
+    ("A man\u2019s T-shirt", "a man's t-shirt", "a man's t-shirt"),
+    ("개가 달린다", "개가 달린다", None),
+]
+
+
+@pytest.mark.parametrize(("caption", "words", "text"), CHARACTERS)
+def test_characters_are_split_and_joined_and_other_words_stay_whole(caption, words, text, tmp_path):
+    Vocabulary.build([caption], min_frequency=1, kind="characters").save(tmp_path / "t.json")
+    vocabulary = Vocabulary.load(tmp_path / "t.json")  # all is known from the file
+    found = vocabulary.words(vocabulary.encode(caption))[1:-1]
+    assert found == words.split()
+    assert vocabulary.split(caption) == words
+    joined = vocabulary.join(found)
+    assert joined == (text or caption.rstrip("。"))
+    assert joined == Tokenizer.from_file(str(tmp_path / "t.json")).decoder.decode(found)
+    assert vocabulary.words(vocabulary.encode(joined))[1:-1] == found
+
+
+def test_a_pattern_says_what_a_word_is():
+    vocabulary = Vocabulary.build(["A dog, a cat."], min_frequency=1, pattern="[a-z]+|[.,]")
+    words = vocabulary.words(vocabulary.encode("A cat, a DOG!."))[1:-1]
+    assert words == ["a", "cat", ",", "a", "dog", "."]
+
+
+@pytest.mark.parametrize("pattern", ["[", "(", "*"])
+def test_a_pattern_that_is_none_is_refused(pattern):
+    with pytest.raises(UsageError, match=r"words\.pattern is .*, which is no regular expression"):
+        Vocabulary.build(["a dog"], min_frequency=1, pattern=pattern)

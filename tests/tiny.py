@@ -1,6 +1,9 @@
 """The smallest training run that is one: a few scenes, a small encoder, seconds."""
 
+import json
 from pathlib import Path
+
+from PIL import Image
 
 RECIPE = """
 seed: 3
@@ -17,3 +20,21 @@ def write_recipe(folder: Path, text: str = RECIPE) -> Path:
     path = folder / "tiny.yaml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+COLOURS = ("red", "blue", "green", "white")
+
+
+def write_photographs(folder: Path, *, train: int = 8, val: int = 4) -> Path:
+    """Write a data set of squares of one colour into files `0.png`, `1.png`, ... of `images/`."""
+    (folder / "images").mkdir(parents=True)
+    rows = []
+    for number in range(train + val):
+        colour = COLOURS[number % len(COLOURS)]
+        Image.new("RGB", (40, 40), colour).save(folder / "images" / f"{number}.png")
+        captions = [{"raw": f"a {colour} square"}, {"raw": f"this is {colour}"}]
+        split = "train" if number < train else "val"
+        rows.append({"filename": f"{number}.png", "split": split, "sentences": captions})
+    content = {"dataset": "squares", "images": rows}
+    (folder / "dataset_squares.json").write_text(json.dumps(content), encoding="utf-8")
+    return folder

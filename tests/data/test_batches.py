@@ -191,11 +191,27 @@ def test_pictures_that_do_not_all_fit_are_opened_again(monkeypatch):
 
 
 def test_a_picture_that_cannot_be_read_says_so_each_time():
-    class Broken(Swatch):
-        def open(self) -> Image.Image:
-            raise ImageError("it is broken")
-
     pictures = Pictures([Broken(0)], PREPROCESSING)
     for _ in range(2):
         with pytest.raises(ImageError, match="it is broken"):
             pictures[0]
+
+
+class Broken(Swatch):
+    """A picture that cannot be read."""
+
+    def open(self) -> Image.Image:
+        raise ImageError("it is broken")
+
+
+def test_a_picture_that_cannot_be_read_is_dropped_from_its_batch_and_named():
+    some = [Example("broken", Broken(9, name="a broken one"), ("one",), "train"), *examples()]
+    pictures = Pictures([example.picture for example in some], PREPROCESSING)
+    images = CaptionedImages(some, pictures, VOCABULARY, captions_per_image=5, max_words=9)
+    first, *rest = batches(images, batch_size=1)
+    assert (first.ids, first.unreadable) == ([], (("a broken one", "it is broken"),))
+    assert [batch.unreadable for batch in rest] == [()] * 4
+    whole = only_batch(images)
+    assert sorted(whole.ids) == sorted(CAPTIONS)
+    assert len(whole.inputs) == len(whole.words) == len(whole.lengths) == 4
+    assert whole.unreadable == first.unreadable

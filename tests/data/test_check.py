@@ -177,3 +177,12 @@ def test_a_spread_is_what_the_numbers_say():
         spread.add(number)
     assert (spread.smallest, spread.largest) == (min(numbers), max(numbers))
     assert math.isclose(spread.mean, sum(numbers) / len(numbers))
+
+
+def test_captions_without_spaces_between_words_are_noted_and_no_fault():
+    chinese = "一只黑色的狗在奔跑"
+    report = check_dataset(dataset(Example("1", Drawn("red"), (chinese,), "train")))
+    assert report.ok
+    [note] = [line for line in report.lines() if line.startswith("note: ")]
+    assert note.startswith("note: 100% of the captions' letters are written without spaces")
+    assert "words.tokenizer=characters" in report.to_dict()["notes"][0]

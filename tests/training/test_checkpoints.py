@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from cutline.errors import UsageError
@@ -158,10 +159,10 @@ def test_a_save_that_fails_leaves_the_old_checkpoint(path, monkeypatch):
 
     def full(tensors, draft, metadata):
         Path(draft).write_bytes(b"half of it")
-        raise OSError("No space left on device")
+        raise SafetensorError("No space left on device")
 
     monkeypatch.setattr("cutline.training.checkpoints.save_file", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(UsageError, match=r"last\.ckpt cannot be written \(No space left on dev"):
         STORE.save_checkpoint({"epoch": 2}, path)
     assert STORE.load_checkpoint(path) == {"epoch": 1}
     assert [file.name for file in path.parent.iterdir()] == ["last.ckpt"]

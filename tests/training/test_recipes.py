@@ -12,6 +12,7 @@ from cutline.data.batches import CaptionedImages, Pictures, batches
 from cutline.data.readers import open_dataset
 from cutline.training.module import TrainingModule
 from cutline.training.objectives import build_objective
+from cutline.training.watch import Watch
 from cutline.vocabulary import Vocabulary
 
 SHIPPED = sorted(recipe_folder().rglob("*.yaml"))
@@ -66,7 +67,9 @@ def test_a_shipped_recipe_builds_and_takes_a_step(path):
     )
     references = {example.image_id: example.captions for example in examples}
     objective = build_objective(recipe, vocabulary, references)
-    module = TrainingModule(network, vocabulary, recipe, {}, objective)
+    module = TrainingModule(
+        network, vocabulary, recipe, {}, objective, Watch(recipe, Path(), print)
+    )
     trainer.fit(module, batches(images, batch_size=2))
     assert trainer.global_step == 1
     figure = "reward" if recipe.training.objective == "self_critical" else "loss"

@@ -119,7 +119,7 @@ def _caption(
     words = tuple(vocabulary.words(hypothesis.words))
     attention = hypothesis.attention
     return Caption(
-        text=" ".join(words),
+        text=vocabulary.join(words),
         words=words,
         log_probs=tuple(float(p) for p in hypothesis.log_probs),
         log_prob=hypothesis.log_prob,

@@ -153,8 +153,19 @@ class EncoderConfig(Config):
 
 
 class WordsConfig(Config):
-    """How the embedding of the words begins."""
+    """How captions become words, and how the embedding of the words begins."""
 
+    tokenizer: Literal["words", "characters"] = Field(
+        "words",
+        description="words between spaces, or characters of languages written without (Chinese, "
+        "Japanese, Thai, Lao, Khmer, Burmese); words of other scripts stay whole",
+    )
+    pattern: str | None = Field(
+        None,
+        min_length=1,
+        description="a regular expression of what is a word, such as `[a-z]+`; default: what "
+        "stands between spaces and punctuation other than ' and -",
+    )
     vectors: str | None = Field(
         None,
         description="a file of GloVe-format vectors, .txt or .txt.gz, as long as decoder.embedding;"

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from cutline.data.augment import Augment, sided
 from cutline.data.cache import Bytes, Halves
 from cutline.data.examples import Example, Picture
+from cutline.data.readable import Unreadable, attempt
 from cutline.preprocessing import Preprocessing
 from cutline.vocabulary import Vocabulary
 
@@ -62,16 +63,22 @@ class Batch(NamedTuple):
     `words` (B, K, T + 1) run from `<start>` to `<end>` and are padded; `lengths` (B, K) count the
     words to predict, the `<end>` included, and are 0 for a caption that is not there. Images stand
     in the order of their longest caption, an image's captions in the order of their length.
+    `unreadable` are pictures that were left out, because they have broken meanwhile; a batch of
+    which nothing is left has no `ids`.
     """
 
     inputs: Tensor
     words: Tensor
     lengths: Tensor
     ids: list[str]
+    unreadable: tuple[Unreadable, ...] = ()
 
 
-class CaptionedImages(Dataset[tuple[Any, list[list[int]], str]]):
-    """Examples with their captions as numbers.
+Item = tuple[Any, list[list[int]], str]
+
+
+class CaptionedImages(Dataset[Item | Unreadable]):
+    """Examples with their captions as numbers; a picture that cannot be read is given as such.
 
     With `augment` each turn shows another view of a picture, a function of `seed`, row and epoch.
     """
@@ -106,10 +113,12 @@ class CaptionedImages(Dataset[tuple[Any, list[list[int]], str]]):
     def __len__(self) -> int:
         return len(self.examples)
 
-    def __getitem__(self, turn: Turn | int) -> tuple[Any, list[list[int]], str]:
+    def __getitem__(self, turn: Turn | int) -> Item | Unreadable:
         row, epoch = turn if isinstance(turn, Turn) else (turn, 0)
         example = self.examples[row]
-        seen: Any = self.inputs[row]
+        seen: Any = attempt(lambda _: self.inputs[row], example.picture)
+        if isinstance(seen, Unreadable):
+            return seen
         if self.augment is not None:
             dice = np.random.default_rng((self.seed, epoch, row))
             seen = self.augment(seen, dice, mirror=not sided(example.captions))
@@ -154,8 +163,13 @@ def batches(
     )
 
 
-def collate(items: Sequence[tuple[Any, list[list[int]], str]]) -> Batch:
+def collate(given: Sequence[Item | Unreadable]) -> Batch:
     """Put images into one batch, the longest captions first."""
+    unreadable = tuple(item for item in given if isinstance(item, Unreadable))
+    items = [item for item in given if not isinstance(item, Unreadable)]
+    if not items:
+        nothing = torch.zeros(0, dtype=torch.int64)
+        return Batch(nothing, nothing.view(0, 0, 1), nothing.view(0, 0), [], unreadable)
     items = sorted(items, key=lambda item: -max(map(len, item[1]), default=0))
     captions = max(len(item[1]) for item in items)
     longest = max(map(len, items[0][1]), default=0)
@@ -169,4 +183,4 @@ def collate(items: Sequence[tuple[Any, list[list[int]], str]]) -> Batch:
     if inputs.dtype == torch.uint8:
         inputs = inputs.permute(0, 3, 1, 2)
     ids = [item[2] for item in items]
-    return Batch(inputs, torch.from_numpy(words), torch.from_numpy(lengths), ids)
+    return Batch(inputs, torch.from_numpy(words), torch.from_numpy(lengths), ids, unreadable)

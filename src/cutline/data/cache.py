@@ -8,26 +8,30 @@ description and weights, and each picture's name, size and date. In it:
     index.json       written last, so its existence means the cache is whole
     lock             held by the run that fills it; others wait, and read what it computed
 
-A run killed on the way goes on from `progress.json`.
+A run killed on the way goes on from `progress.json`, and so does one that found the disk full.
+Rows are written to the file, not to memory mapped to it: a full disk is an error, not a bus error.
 
 Shapes: `B` images, `S` the side of the encoder's input, `R` regions, `D` feature size.
 """
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from cutline.data.examples import Photograph, Picture
-from cutline.errors import ImageError
+from cutline.data.readable import Unreadable, attempt
+from cutline.errors import UsageError
+from cutline.files import printable, write_text
 
 __all__ = ["FeatureTable", "cache_folder", "cached_features"]
 
@@ -74,20 +78,36 @@ def cached_features(
         square: a picture as (S, S, 3) bytes; an `ImageError` marks the row as failed.
         encode: features (B, R, D) of squares (B, S, S, 3).
         progress: called with the number of rows that are done.
+
+    Raises:
+        UsageError: the cache's folder is read-only, a file, or on a full disk.
     """
     home = folder / "features" / _digest({**key, "pictures": [_identity(p) for p in pictures]})
-    shown = 0
-    if not _whole(home):
-        home.mkdir(parents=True, exist_ok=True)
-        with _alone(home, progress) as shown:
-            if not _whole(home):
-                failed = _fill(home, pictures, shape, square, encode, progress, shown)
-                content = {"key": dict(key), "shape": (len(pictures), *shape), "failed": failed}
-                _write(home / INDEX, content)
-                (home / LOG).unlink(missing_ok=True)
-                return _read(home)
-    progress(len(pictures) - shown)
-    return _read(home)
+    layout, shown = _Layout(len(pictures), *shape), 0
+    with _refusing(folder):
+        table = _table(home, layout)
+        if table is None:
+            home.mkdir(parents=True, exist_ok=True)
+            with _alone(home, progress) as done:
+                table, shown = _table(home, layout), done
+                if table is None:
+                    failed = _fill(home, pictures, layout, square, encode, progress, done)
+                    table = _finish(home, failed, {"key": dict(key), "shape": layout.whole})
+                    shown = len(pictures)
+        progress(len(pictures) - shown)
+    return table
+
+
+@contextmanager
+def _refusing(folder: Path) -> Iterator[None]:
+    """Say in a sentence that the cache's folder cannot be written or read."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"The feature cache {printable(folder)} cannot be used ({error.strerror or error}); "
+            "make room, or give another folder with data.cache=FOLDER."
+        ) from error
 
 
 @contextmanager
@@ -109,58 +129,127 @@ def _alone(home: Path, progress: Callable[[int], None]) -> Iterator[int]:
         lock.release()
 
 
-def _whole(home: Path) -> bool:
-    return (home / INDEX).is_file() and (home / TABLE).is_file()
+class _Layout:
+    """How a table lies in its file: NumPy's header, then rows of numbers in half precision."""
+
+    def __init__(self, rows: int, regions: int, size: int) -> None:
+        self.whole = (rows, regions, size)
+        self.row = 2 * regions * size
+        header = io.BytesIO()
+        kind = {"descr": "<f2", "fortran_order": False, "shape": self.whole}
+        np.lib.format.write_array_header_1_0(header, kind)
+        self.header = header.getvalue()
+
+    def end(self, rows: int) -> int:
+        """Return where so many rows end, in bytes."""
+        return len(self.header) + rows * self.row
 
 
-def _filled(home: Path) -> tuple[int, dict[str, str]]:
-    """Return how many rows are filled, and which of them failed."""
+def _table(home: Path, layout: _Layout) -> FeatureTable | None:
+    """Read a cache that is whole; None when it is not."""
+    try:
+        content = json.loads((home / INDEX).read_text(encoding="utf-8"))
+        failed = {int(row): str(reason) for row, reason in content["failed"].items()}
+        features = np.load(home / TABLE, mmap_mode="r")
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, EOFError):
+        return None
+    whole = features.shape == layout.whole and features.dtype == np.float16
+    return FeatureTable(features, failed) if whole else None
+
+
+def _filled(home: Path, layout: _Layout | None = None) -> tuple[int, dict[str, str]]:
+    """Return how many rows are filled, and which of them failed; with `layout`, look closely."""
     try:
         state = json.loads((home / LOG).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        rows, failed = int(state["rows"]), dict(state["failed"])
+        if layout is not None:
+            with (home / TABLE).open("rb") as file:
+                if file.read(len(layout.header)) != layout.header:
+                    return 0, {}
+                if file.seek(0, os.SEEK_END) < layout.end(rows):
+                    return 0, {}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return 0, {}
-    return (state["rows"], state["failed"]) if (home / TABLE).is_file() else (0, {})
-
-
-def _read(home: Path) -> FeatureTable:
-    failed = json.loads((home / INDEX).read_text(encoding="utf-8"))["failed"]
-    reasons = {int(row): reason for row, reason in failed.items()}
-    return FeatureTable(np.load(home / TABLE, mmap_mode="r"), reasons)
+    return rows, failed
 
 
 def _fill(
     home: Path,
     pictures: Sequence[Picture],
-    shape: tuple[int, int],
+    layout: _Layout,
     square: Callable[[Picture], Bytes],
     encode: Callable[[Bytes], NDArray[np.floating[Any]]],
     progress: Callable[[int], None],
     shown: int,
 ) -> dict[str, str]:
     """Compute the rows that are not there yet; return which failed, and why."""
-    table, log = home / TABLE, home / LOG
     (home / INDEX).unlink(missing_ok=True)
-    done, failed = _filled(home)
-    mode: Any = "r+" if done else "w+"
-    memory = np.lib.format.open_memmap(table, mode, np.float16, (len(pictures), *shape))
+    done, failed = _filled(home, layout)
     progress(done - shown)
-    for start in range(done, len(pictures), BATCH):
-        rows = range(start, min(start + BATCH, len(pictures)))
-        squares, read = [], []
-        for row in rows:
-            try:
-                squares.append(square(pictures[row]))
-                read.append(row)
-            except ImageError as error:
-                failed[str(row)] = str(error)
-        if read:
-            memory[read] = encode(np.stack(squares))
-        progress(len(rows))
-        if start // BATCH % 8 == 7:
-            memory.flush()
-            _write(log, {"rows": rows[-1] + 1, "failed": failed})
-    memory.flush()
+    try:
+        with (home / TABLE).open("r+b" if done else "wb") as file:
+            if not done:
+                file.write(layout.header)
+            file.truncate(layout.end(done))
+            file.seek(layout.end(done))
+            for start in range(done, len(pictures), BATCH):
+                rows = range(start, min(start + BATCH, len(pictures)))
+                found = _features([pictures[row] for row in rows], layout, square, encode)
+                failed |= {str(start + at): reason for at, reason in found.failed.items()}
+                file.write(found.features.tobytes())
+                progress(len(rows))
+                if start // BATCH % 8 == 7:
+                    _sync(file)
+                    _write(home / LOG, {"rows": rows[-1] + 1, "failed": failed})
+            _sync(file)
+    except OSError:
+        _cut_back(home, layout)
+        raise
     return failed
+
+
+def _cut_back(home: Path, layout: _Layout) -> None:
+    """Keep of a table that could not be written only the rows to go on from."""
+    with suppress(OSError):
+        done, _ = _filled(home, layout)
+        if done:
+            os.truncate(home / TABLE, layout.end(done))
+        else:
+            (home / TABLE).unlink(missing_ok=True)
+
+
+def _finish(home: Path, failed: Mapping[str, str], facts: Mapping[str, Any]) -> FeatureTable:
+    """Write the index, by which a cache is whole; read it."""
+    _write(home / INDEX, {**facts, "failed": failed})
+    (home / LOG).unlink(missing_ok=True)
+    reasons = {int(row): reason for row, reason in failed.items()}
+    return FeatureTable(np.load(home / TABLE, mmap_mode="r"), reasons)
+
+
+def _features(
+    pictures: Sequence[Picture],
+    layout: _Layout,
+    square: Callable[[Picture], Bytes],
+    encode: Callable[[Bytes], NDArray[np.floating[Any]]],
+) -> FeatureTable:
+    """Encode one batch; the rows of pictures that cannot be read are zeros."""
+    table = np.zeros((len(pictures), *layout.whole[1:]), np.float16)
+    squares: dict[int, Bytes] = {}
+    failed: dict[int, str] = {}
+    for at, picture in enumerate(pictures):
+        read = attempt(square, picture)
+        if isinstance(read, Unreadable):
+            failed[at] = read.reason
+        else:
+            squares[at] = read
+    if squares:
+        table[list(squares)] = encode(np.stack(list(squares.values())))
+    return FeatureTable(table, failed)
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _digest(content: Mapping[str, Any]) -> str:
@@ -177,6 +266,4 @@ def _identity(picture: Picture) -> list[Any]:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(content), encoding="utf-8")
-    draft.replace(path)
+    write_text(path, json.dumps(content))

@@ -10,6 +10,7 @@ from PIL.Image import Image
 
 from cutline.data.examples import Dataset, Example, Photograph
 from cutline.errors import ImageError
+from cutline.unspaced import looks_unspaced
 
 __all__ = ["CheckReport", "Problem", "Spread", "check_dataset"]
 
@@ -63,6 +64,7 @@ class CheckReport:
     words_per_caption: Spread = field(default_factory=Spread)
     image_widths: Spread = field(default_factory=Spread)
     image_heights: Spread = field(default_factory=Spread)
+    unspaced: str | None = None
 
     @property
     def problems(self) -> dict[str, list[Problem]]:
@@ -90,6 +92,8 @@ class CheckReport:
                 lines.append(f"  and {len(problems) - most:,} more")
         lines.append(f"captions per image: {self.captions_per_image}")
         lines.append(f"words per caption: {self.words_per_caption}")
+        if self.unspaced:
+            lines.append(f"note: {self.unspaced}")
         lines.append(f"image width: {self.image_widths}; height: {self.image_heights}")
         return lines
 
@@ -104,7 +108,8 @@ class CheckReport:
             name: {**asdict(getattr(self, name)), "mean": getattr(self, name).mean}
             for name in spreads
         }
-        head = {"recognised": self.recognised, "notes": list(self.notes), "ok": self.ok}
+        notes = [*self.notes, *filter(None, [self.unspaced])]
+        head = {"recognised": self.recognised, "notes": notes, "ok": self.ok}
         return {**head, **named, **numbers}
 
 
@@ -116,6 +121,7 @@ def check_dataset(
     `progress` is called after each image with the number looked at so far.
     """
     report = CheckReport(dataset.describe(), dataset.notes)
+    report.unspaced = looks_unspaced(c for example in dataset.examples for c in example.captions)
     seen: dict[bytes, Example] = {}
     for count, example in enumerate(dataset.examples, start=1):
         _check_captions(example, report)

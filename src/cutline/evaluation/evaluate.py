@@ -112,12 +112,14 @@ def evaluate(
             "`cutline data check PATH` names each fault."
         )
     references = {example.image_id: example.captions for example in read}
+    words = captioner.vocabulary.split  # the scores know words by the spaces between them
+    kind = {} if captioner.vocabulary.spaced else {"words": "characters"}
     scores = score(
-        {image: caption.text for image, caption in captions.items()},
-        references,
+        {image: words(caption.text) for image, caption in captions.items()},
+        {image: [*map(words, texts)] for image, texts in references.items()},
         metrics=metrics,
         bootstrap=bootstrap,
-        details={"split": split, "search": _described(plan)},
+        details={"split": split, "search": _described(plan), **kind},
     )
     return Evaluation(captions, references, scores, _scene_scores(captions, read), failed)
 

@@ -8,6 +8,7 @@ from cutline.captioner import Network, build_network
 from cutline.captioner.folder import read_folder
 from cutline.config import DecoderConfig, EncoderConfig, Recipe
 from cutline.errors import UsageError
+from cutline.files import printable
 from cutline.models import find_model
 from cutline.vocabulary import Vocabulary
 
@@ -24,18 +25,37 @@ FREE = {
 }  # fmt: skip
 
 
-def begin(recipe: Recipe, captions: Iterable[str]) -> tuple[Network, Vocabulary]:
+def begin(
+    recipe: Recipe, captions: Iterable[str], resumed: Path | None = None
+) -> tuple[Network, Vocabulary]:
     """Build the network and the vocabulary of `captions`, or take both from `start_from`.
+
+    A run that is resumed keeps the words of `resumed`, its last model: captions, and the words
+    made of them, may have changed since.
 
     Raises:
         UsageError: the model that is begun with was built otherwise than the recipe says.
     """
     if recipe.training.start_from is None:
-        vocabulary = Vocabulary.build(captions, min_frequency=recipe.data.min_frequency)
+        words = resumed / "tokenizer.json" if resumed else None
+        if words is not None and words.is_file():
+            vocabulary = Vocabulary.load(words)
+        else:
+            vocabulary = Vocabulary.build(
+                captions,
+                min_frequency=recipe.data.min_frequency,
+                kind=recipe.words.tokenizer,
+                pattern=recipe.words.pattern,
+            )
         network = build_network(recipe.encoder, recipe.decoder, vocabulary_size=len(vocabulary))
         return network, vocabulary
     folder = find_model(recipe.training.start_from)
     config, model, vocabulary, _ = read_folder(folder)
+    if recipe.words.tokenizer == "characters" and vocabulary.spaced:
+        raise UsageError(
+            f"training.start_from: {printable(folder)} has words that are joined with spaces, the "
+            "recipe says words.tokenizer=characters; leave it out, or begin with another model."
+        )
     for part, theirs, ours in (
         ("encoder", config.encoder, recipe.encoder),
         ("decoder", config.decoder, recipe.decoder),

@@ -11,8 +11,10 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 
 from cutline.data.batches import Batch
+from cutline.errors import DataError
+from cutline.training.folder import CHECKPOINT
 
-__all__ = ["Averaged", "KeepModels", "Speed", "StopEarly"]
+__all__ = ["Averaged", "KeepModels", "NameUnreadable", "Speed", "StopEarly"]
 
 SaveModel = Callable[[Path, dict[str, Any]], None]
 
@@ -41,6 +43,51 @@ class Speed(Callback):
         (start, before), (now, after) = self.marks[0], self.marks[-1]
         speed = (after - before) / max(now - start, 1e-9)
         pl_module.log("captions/s", speed, prog_bar=True, batch_size=1)
+
+
+class NameUnreadable(Callback):
+    """Names, once, each picture that has broken since training began, and is left out."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+        self.named: set[str] = set()
+        self.read = 0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Count anew what can be read."""
+        self.read = 0
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        """Name those of a batch."""
+        self.read += len(batch.ids)
+        self._name(batch, "skipped")
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Refuse an epoch that has read nothing, before it is judged and saved."""
+        if not self.read:
+            raise DataError(
+                "Not one training picture can be read any more, so training stops; put them back "
+                "and go on with --resume."
+            )
+
+    def on_validation_batch_start(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Name those of a batch."""
+        self._name(batch, "left out of the score")
+
+    def _name(self, batch: Batch, what: str) -> None:
+        for picture in batch.unreadable:
+            if picture.name not in self.named:
+                self.named.add(picture.name)
+                self.say(f"warning: {what} from now on: {picture.reason}")
 
 
 class StopEarly(Callback):
@@ -143,4 +190,4 @@ class KeepModels(Callback):
                     self.best = figures[self.figure]
                     self.save(self.out / "best", {**facts, **figures})
                 self.save(self.out / "last", {**facts, **figures})
-        trainer.save_checkpoint(self.out / "checkpoint.safetensors")
+        trainer.save_checkpoint(self.out / CHECKPOINT)

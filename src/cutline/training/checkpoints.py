@@ -1,12 +1,12 @@
 """Lightning's checkpoints without pickle: one safetensors file, its structure as JSON within.
 
 Tensors are stored as tensors; what lies between them (dicts, lists, numbers, names) becomes JSON in
-the file's metadata. The file is written under a temporary name and renamed.
+the file's metadata. The file is written whole or not at all.
 """
 
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from cutline.errors import UsageError
+from cutline.files import printable, written
 
-__all__ = ["SafeCheckpointIO"]
+__all__ = ["SafeCheckpointIO", "read_epochs"]
 
 
 class SafeCheckpointIO(CheckpointIO):
@@ -33,14 +34,11 @@ class SafeCheckpointIO(CheckpointIO):
         """Write `checkpoint` to `path`, whole or not at all."""
         tensors: dict[str, Tensor] = {}
         tree = json.dumps(_pack(checkpoint, tensors))
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            save_file(tensors, draft, metadata={"tree": tree})
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
+        with written(path) as draft:
+            try:
+                save_file(tensors, draft, metadata={"tree": tree})
+            except SafetensorError as error:  # what it says of a full disk
+                raise OSError(str(error)) from error
 
     def load_checkpoint(
         self,
@@ -49,20 +47,32 @@ class SafeCheckpointIO(CheckpointIO):
         weights_only: bool | None = None,
     ) -> dict[str, Any]:
         """Read a checkpoint to the CPU; one that is not whole is a `UsageError`."""
-        try:
-            with safe_open(path, framework="pt") as file:
-                tree = json.loads(file.metadata()["tree"])
-                loaded: dict[str, Any] = _unpack(tree, file)
-                return loaded
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            raise UsageError(
-                f"The checkpoint {path} cannot be read ({error}); "
-                "remove it and train again, without --resume."
-            ) from None
+        with _reading(path) as file:
+            loaded: dict[str, Any] = _unpack(json.loads(file.metadata()["tree"]), file)
+            return loaded
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Delete a checkpoint."""
         Path(path).unlink(missing_ok=True)
+
+
+def read_epochs(path: Path) -> int:
+    """Return how many whole epochs stand behind a checkpoint, without reading its tensors."""
+    with _reading(path) as file:
+        tree = dict(json.loads(file.metadata()["tree"])["dict"])
+        return int(tree["epoch"]) + 1
+
+
+@contextmanager
+def _reading(path: str | Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"The checkpoint {printable(path)} cannot be read ({error}); "
+            "remove it and train again, without --resume."
+        ) from None
 
 
 def _pack(item: Any, tensors: dict[str, Tensor]) -> Any:

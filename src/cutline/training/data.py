@@ -19,12 +19,15 @@ from cutline.data.augment import Augment
 from cutline.data.batches import CaptionedImages, Inputs, Pictures
 from cutline.data.cache import Bytes, cache_folder, cached_features
 from cutline.data.examples import Dataset, Example, Photograph, Picture
+from cutline.data.readable import find_unreadable
 from cutline.data.readers import open_dataset
 from cutline.encoders import Encoder
 from cutline.errors import DataError
 from cutline.vocabulary import Vocabulary
 
 __all__ = ["Splits", "captioned_images", "load_splits"]
+
+NAMED = 20  # pictures left out that are named, before the others are counted
 
 Progress = Callable[[str, int], Callable[[int], None]]
 """Given a title and a total, starts a progress bar and returns what advances it."""
@@ -67,26 +70,34 @@ def captioned_images(
 ) -> tuple[CaptionedImages, list[str]]:
     """Pair examples with what the network reads of them; also say which could not be read."""
     pictures = [example.picture for example in examples]
-    notes: list[str] = []
+    folder, notes = cache_folder(recipe.data.cache), list[str]()
     inputs: Inputs
     if network.encoder.trains or augment is not None:
-        inputs = Pictures(pictures, network.encoder.preprocessing)
+        advance = progress(f"checking {title}", len(pictures))
+        failed, notes = find_unreadable(pictures, folder=folder, progress=advance)
+        kept = [row for row in range(len(examples)) if row not in failed]
+        inputs = Pictures([pictures[row] for row in kept], network.encoder.preprocessing)
     else:
         table = cached_features(
             pictures,
-            folder=cache_folder(recipe.data.cache),
+            folder=folder,
             key=_encoder_key(network.encoder, recipe),
             shape=network.encoder.table,
             square=lambda picture: network.encoder.preprocessing.square(picture.open()),
             encode=lambda squares: _encode(network.encoder, squares),
             progress=progress(f"features of {title}", len(pictures)),
         )
-        notes = [f"left out: {reason}" for reason in table.failed.values()]
-        kept = [row for row in range(len(examples)) if row not in table.failed]
+        failed = table.failed
+        kept = [row for row in range(len(examples)) if row not in failed]
         inputs = _Rows(table.features, kept)
-        examples = [examples[row] for row in kept]
+    notes += _named(list(failed.values()), recipe)
+    if not kept:
+        raise DataError(
+            f"Not one of the {len(examples)} {title} can be read, such as: {notes[-1]} "
+            f"`cutline data check {recipe.data.path}` names each fault."
+        )
     images = CaptionedImages(
-        examples,
+        [examples[row] for row in kept],
         inputs,
         vocabulary,
         captions_per_image=recipe.data.captions_per_image,
@@ -107,6 +118,17 @@ class _Rows:
     def __getitem__(self, row: int, /) -> NDArray[np.float16]:
         chosen: NDArray[np.float16] = self.table[self.rows[row]]
         return chosen
+
+
+def _named(reasons: Sequence[str], recipe: Recipe) -> list[str]:
+    """Say which pictures are left out, and why; of very many, how many more."""
+    notes = [f"left out: {reason}" for reason in reasons[:NAMED]]
+    if len(reasons) > NAMED:
+        notes.append(
+            f"left out: {len(reasons) - NAMED:,} more; `cutline data check {recipe.data.path}` "
+            "names all of them"
+        )
+    return notes
 
 
 def _usable(examples: Sequence[Example], notes: list[str]) -> list[Example]:

@@ -16,11 +16,13 @@ from torch.optim.lr_scheduler import LambdaLR
 from cutline.captioner import Network, generate
 from cutline.config import Recipe
 from cutline.data.batches import Batch
+from cutline.errors import DataError
 from cutline.metrics import score
 from cutline.search import Words
 from cutline.training.clip import clip_gradient
 from cutline.training.objectives import Loss, Objective, read_references
 from cutline.training.schedule import Factor, Plateau, build_schedule, own_words
+from cutline.training.watch import Seen, Watch
 from cutline.vocabulary import Vocabulary
 
 __all__ = ["TrainingModule"]
@@ -44,6 +46,7 @@ class TrainingModule(L.LightningModule):
         recipe: Recipe,
         references: Mapping[str, Sequence[str]],
         objective: Objective,
+        watch: Watch,
     ) -> None:
         super().__init__()
         self.network = network
@@ -51,6 +54,8 @@ class TrainingModule(L.LightningModule):
         self.vocabulary = vocabulary
         self.recipe = recipe
         self.references = references
+        self.watch = watch
+        self.made: Loss | None = None  # of the step that is being done
         self.captions: dict[str, str] = {}
         self.schedule: Factor
         self.judged = torch.zeros(3)  # of the references: cross-entropy, top-5 hits, words
@@ -62,6 +67,8 @@ class TrainingModule(L.LightningModule):
             for name, value in kept.items():
                 if value.shape == parameter.shape:
                     kept[name] = torch.empty_like(parameter).copy_(value)
+        self._take_up_rates()
+        self.watch.scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
 
     def on_train_epoch_start(self) -> None:
         """Tell both parts; the encoder is let go when its time has come."""
@@ -72,11 +79,15 @@ class TrainingModule(L.LightningModule):
         """Make dropout a function of the seed and the step, so that a resumed run repeats it."""
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return what the objective makes small, and log its figures."""
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
+        """Return what the objective makes small, and log its figures; nothing of nothing."""
+        self.made = None
+        if not batch.ids:
+            return None
         plan = self.recipe.training.scheduled_sampling
         sampling = own_words(plan, self.current_epoch + 1)
         loss: Loss = self.objective(self.network, batch, sampling=sampling)
+        self.made = loss
         for name, figure in loss.figures.items():
             self.log(f"train/{name}", figure, on_step=True, on_epoch=True, batch_size=loss.captions)
         shown = next(name for name in ("cross_entropy_per_word", "reward") if name in loss.figures)
@@ -91,19 +102,26 @@ class TrainingModule(L.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score the words of the references, and caption the images, in full precision."""
+        if not batch.ids:
+            return
         width = self.recipe.training.validate_beam
         search = self.recipe.search.model_copy(update={"beam": width})
         special = Words.of(self.vocabulary)
         with torch.autocast(self.device.type, enabled=False):
             features = self.network.features(batch.inputs)
-            found = generate(self.network.decoder, features, self.vocabulary, search)
             _, words = read_references(self.network.decoder, features, batch, special)
+            self._check("cross-entropy", float(words.cross_entropy))
+            found = generate(self.network.decoder, features, self.vocabulary, search)
         self.captions.update(
             {image: best[0].text for image, best in zip(batch.ids, found, strict=True)}
         )
         self.judged += torch.stack(
             [words.cross_entropy, words.top5, self.judged.new_tensor(words.words)]
         )
+
+    def on_validation_start(self) -> None:
+        """Look at the weights before they are judged and saved."""
+        self.watch.check(self.network, self.current_epoch)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the epoch before."""
@@ -113,13 +131,21 @@ class TrainingModule(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log CIDEr of the captions, and how the references' words were foreseen."""
         total: Any = self.trainer.strategy.reduce(self.judged, reduce_op="sum")
+        captions = self._all_captions()
+        if not captions:
+            raise DataError(
+                "Not one validation picture can be read any more, so training stops; put them back "
+                "and go on with --resume."
+            )
         cross_entropy, top5, words = total
         self.log("val/teacher_forced_cross_entropy_per_word", cross_entropy / words)
         self.log("val/teacher_forced_perplexity", (cross_entropy / words).exp())
         self.log("val/teacher_forced_top5_accuracy", top5 / words)
-        captions = self._all_captions()
-        references = {image: self.references[image] for image in captions}
+        split = self.vocabulary.split
+        references = {image: [*map(split, self.references[image])] for image in captions}
+        captions = {image: split(text) for image, text in captions.items()}
         cider = score(captions, references, metrics=("CIDEr",)).corpus["CIDEr"]
+        self._check("CIDEr", cider)
         self.log(self.recipe.training.chosen_by, cider)
         self.log("val CIDEr", cider, prog_bar=True, logger=False)
         if isinstance(self.schedule, Plateau):
@@ -142,7 +168,32 @@ class TrainingModule(L.LightningModule):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         """Shorten the gradient; Lightning's own refuses fused AdamW when precision is mixed."""
-        clip_gradient(self.parameters(), gradient_clip_val or math.inf)
+        norm = clip_gradient(self.parameters(), gradient_clip_val or math.inf)
+        if self.made is None:
+            return
+        value = self.made.value.detach()
+        figure = self.made.figures.get("cross_entropy_per_word", torch.zeros_like(value))
+        step, epoch = self.global_step + 1, self.current_epoch + 1
+        self.watch.see(Seen(step, epoch, value, norm.detach(), figure.detach()))
+
+    def _take_up_rates(self) -> None:
+        """Let a resumed run begin at the rate of its own schedule, which may be a longer one.
+
+        A plateau's rate is what it was: it knows no end.
+        """
+        if isinstance(self.schedule, Plateau):
+            return
+        scheduler: Any = self.lr_schedulers()
+        factor = self.schedule(scheduler.last_epoch)
+        for group, full in zip(scheduler.optimizer.param_groups, scheduler.base_lrs, strict=True):
+            group["lr"] = full * factor
+
+    def _check(self, what: str, figure: float) -> None:
+        if not math.isfinite(figure):
+            epochs = self.current_epoch
+            raise self.watch.fault(
+                f"{what} on validation is {figure} in epoch {epochs + 1}", epochs
+            )
 
     def _all_captions(self) -> dict[str, str]:
         """Gather the captions of all devices."""

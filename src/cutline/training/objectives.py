@@ -127,7 +127,10 @@ class SelfCritical(Objective):
         self.words = Words.of(vocabulary)
         self.rows = {image: row for row, image in enumerate(references)}
         self.cider = Cider(
-            [[[*ptb_tokenize(text), END] for text in texts] for texts in references.values()]
+            [
+                [_tokens(vocabulary.split(text), ended=True) for text in texts]
+                for texts in references.values()
+            ]
         )
 
     def forward(self, network: Network, batch: Batch, *, sampling: float = 0.0) -> Loss:
@@ -164,7 +167,7 @@ class SelfCritical(Objective):
         seen = features._replace(grid=features.grid.detach(), pooled=features.pooled.detach())
         found = generate(network.decoder, seen, self.vocabulary, self.search)
         network.decoder.train(training)
-        said = [_tokens(best.text, ended=best.finished) for (best, *_) in found]
+        said = [_tokens(" ".join(best.words), ended=best.finished) for (best, *_) in found]
         return self._rewards(said, images, 1).to(seen.grid.device)
 
     def _said(self, drawn: Rollout) -> list[list[str]]:

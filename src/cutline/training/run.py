@@ -8,6 +8,7 @@ OUT/tensorboard/             curves
 """
 
 import logging
+import math
 import platform
 import time
 import warnings
@@ -18,31 +19,32 @@ from typing import Any, NamedTuple
 
 import lightning as L
 import torch
-import yaml
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from cutline import __version__
 from cutline.captioner import Captioner, ModelConfig, Network, load
 from cutline.captioner.folder import read_config
 from cutline.compiled import compiling
-from cutline.config import Recipe, read_recipe
+from cutline.config import Recipe
 from cutline.data.augment import Augment
 from cutline.data.batches import EpochShuffle, batches
 from cutline.data.cache import cache_folder
 from cutline.encoders import keep_norms
-from cutline.errors import UsageError
 from cutline.models import find_model
 from cutline.training.beginning import begin
-from cutline.training.callbacks import Averaged, KeepModels, Speed, StopEarly
+from cutline.training.callbacks import Averaged, KeepModels, NameUnreadable, Speed, StopEarly
 from cutline.training.checkpoints import SafeCheckpointIO
 from cutline.training.compile import wants_compiler
+from cutline.training.curves import Curves, quiet_writer
 from cutline.training.data import Progress, Splits, captioned_images, load_splits
 from cutline.training.embedding import begin_words
+from cutline.training.folder import CHECKPOINT, prepare
 from cutline.training.module import TrainingModule
 from cutline.training.objectives import build_objective
 from cutline.training.progress import Bar, progress_bar, rich_progress
 from cutline.training.threads import choose_threads
+from cutline.training.watch import Watch
+from cutline.unspaced import looks_unspaced
 from cutline.vocabulary import Vocabulary
 
 __all__ = ["TrainingResult", "train"]
@@ -79,8 +81,8 @@ def train(
         UsageError: `out` holds something else, or was trained by another recipe.
     """
     _quieten()
-    _prepare(out, recipe, resume=resume)
-    checkpoint = out / "checkpoint.safetensors"
+    going_on = prepare(out, recipe, resume=resume)
+    checkpoint = out / CHECKPOINT
     resumed = resume and checkpoint.is_file()
     progress = progress or rich_progress
     torch.set_num_threads(choose_threads(recipe))
@@ -89,7 +91,10 @@ def train(
     splits = load_splits(recipe)
     say(splits.dataset.describe())
     captions = [caption for example in splits.train for caption in example.captions]
-    network, vocabulary = begin(recipe, captions)
+    if recipe.words.tokenizer == "words" and recipe.words.pattern is None:
+        for note in filter(None, [looks_unspaced(captions)]):
+            say(f"note: {note}")
+    network, vocabulary = begin(recipe, captions, out / "last" if resumed else None)
     for note in begin_words(
         network.decoder, vocabulary, captions, recipe, progress, resumed=resumed
     ):
@@ -102,7 +107,7 @@ def train(
         say(note)
     say(_sizes(network, vocabulary, recipe))
     started = time.perf_counter()
-    save = _saver(network, vocabulary, recipe, splits, started)
+    save = _saver(network, vocabulary, recipe, splits, started, len(loaders[0].dataset))
     average = recipe.training.average
     averaged = None if average is None else Averaged(decay=average)
     keep = KeepModels(out, save, recipe.training.chosen_by, averaged)
@@ -111,9 +116,10 @@ def train(
         for examples in (splits.train, splits.val)
     )
     objective = build_objective(recipe, vocabulary, train_references)
-    module = TrainingModule(network, vocabulary, recipe, val_references, objective)
-    if resumed:
-        say(f"going on from {checkpoint}")
+    watch = Watch(recipe, out, say)
+    module = TrainingModule(network, vocabulary, recipe, val_references, objective, watch)
+    for note in going_on:
+        say(note)
     trainer = _trainer(recipe, out, keep, say)
     wanted = wants_compiler(
         recipe,
@@ -124,36 +130,10 @@ def train(
     )
     if wanted:
         say("inner loops are compiled: the first steps take some seconds")
-    with compiling(cache_folder(recipe.data.cache) / "compiled", wanted=wanted):
+    compiled = cache_folder(recipe.data.cache) / "compiled"
+    with compiling(compiled, wanted=wanted), quiet_writer():
         trainer.fit(module, *loaders, ckpt_path=checkpoint if resumed else None, weights_only=True)
     return TrainingResult(load(out / "best"), out / "best", keep.history)
-
-
-def _prepare(out: Path, recipe: Recipe, *, resume: bool) -> None:
-    """Make `out`, or refuse to write over what is there."""
-    kept = out / "recipe.yaml"
-    text = yaml.safe_dump(recipe.model_dump(), sort_keys=False)
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file; give a folder with --out.")
-    if out.is_dir() and any(path != kept for path in out.iterdir()):  # alone: nothing was trained
-        if not resume:
-            raise UsageError(
-                f"{out} is not empty and nothing there is overwritten; add --resume to go on with "
-                "it, or give another folder with --out."
-            )
-        if kept.is_file() and not _same(read_recipe(kept), recipe):
-            raise UsageError(
-                f"{out} was trained by another recipe ({kept}); type the same key=value changes, "
-                "or give another folder with --out."
-            )
-    out.mkdir(parents=True, exist_ok=True)
-    kept.write_text(text, encoding="utf-8")
-
-
-def _same(one: Recipe, other: Recipe) -> bool:
-    """Whether two recipes train the same, however fast."""
-    faster = {"training": {"threads", "compile"}}
-    return one.model_dump(exclude=faster) == other.model_dump(exclude=faster)
 
 
 def _loaders(
@@ -179,12 +159,12 @@ def _loaders(
         batches(train_images, batch_size=training.batch_size, sampler=order, workers=workers),
         batches(val_images, batch_size=2 * training.batch_size, workers=workers),
     )
-    return loaders, notes + more
+    return loaders, list(dict.fromkeys([*notes, *more]))
 
 
 def _trainer(recipe: Recipe, out: Path, keep: KeepModels, say: Say) -> L.Trainer:
     training = recipe.training
-    callbacks: list[Callback] = [Speed(), progress_bar()]
+    callbacks: list[Callback] = [Speed(), NameUnreadable(say), progress_bar()]
     if keep.averaged is not None:
         callbacks.append(keep.averaged)
     if training.patience:
@@ -195,7 +175,7 @@ def _trainer(recipe: Recipe, out: Path, keep: KeepModels, say: Say) -> L.Trainer
         max_epochs=training.epochs,
         strategy="ddp_find_unused_parameters_true" if held else "auto",
         callbacks=[*callbacks, keep],
-        logger=TensorBoardLogger(out, name="tensorboard", version=""),
+        logger=Curves(out),
         plugins=[SafeCheckpointIO()],
         precision=training.precision,
         gradient_clip_val=training.gradient_clip,
@@ -213,9 +193,10 @@ def _saver(
     recipe: Recipe,
     splits: Splits,
     started: float,
+    images: int,
 ) -> Callable[[Path, dict[str, Any]], None]:
     """Return what saves the network as it is now into a model folder."""
-    data = f"{splits.dataset.describe()}; trained on {len(splits.train):,} images"
+    data = f"{splits.dataset.describe()}; trained on {images:,} images"
     start = recipe.training.start_from
     before = {} if start is None else {"began as": read_config(find_model(start)).provenance}
 
@@ -242,7 +223,7 @@ def _saver(
                 "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
                 f"torch {torch.__version__}",
             },
-            scores={k: v for k, v in facts.items() if k.startswith("val/")},
+            scores={k: v for k, v in facts.items() if k.startswith("val/") and math.isfinite(v)},
         )
         Captioner(config, network, vocabulary).save(folder)
 
