@@ -16,14 +16,15 @@ import onnxruntime
 
 from cutline.captioner.backend import Begun, Bytes, Looked
 from cutline.errors import ModelError, UsageError, did_you_mean
+from cutline.files import printable
 from cutline.search import NumpyArrays, Scored
 from cutline.search.arrays import Floats, Ints
+from cutline.untrusted import MEGABYTE, check_size, shortened
 
-__all__ = ["GRAPHS", "OnnxBackend", "Precision", "default_threads"]
+__all__ = ["OnnxBackend", "Precision", "default_threads"]
 
 Precision = Literal["float32", "int8"]
-GRAPHS = ("encode.onnx", "start.onnx", "step.onnx", "step.int8.onnx")
-LARGEST = 64 << 20  # bytes of a graph, which holds no weights
+LARGEST = 64 * MEGABYTE  # bytes of a graph, which holds no weights
 MOST_THREADS = 4  # more than that help a photograph little
 
 
@@ -134,34 +135,31 @@ class OnnxBackend:
         reports = dict(zip(self._reports, rest[len(states) :], strict=True))
         return Scored(scores, tuple(rest[: len(states)]), **reports)
 
+    @property
+    def feature_size(self) -> int:
+        """`D`, of the pooled feature."""
+        return int(_shape(self._encode, "pooled", "out")[-1])
+
     def _check(self, folder: Path, size: int) -> None:
-        """Compare what goes in and out of the graphs with each other and with `config.json`."""
-        begins = _names(self._start, "out")
-        known = {"words", "count", *self._memory, *self._state}
-        faults = {
-            "encode.onnx reads pictures of another size": _shape(self._encode, "pixels")[1:]
-            != [size, size, 3],
-            "encode.onnx gives no grid and pooled": _names(self._encode, "out")
-            != ["grid", "pooled"],
-            "start.onnx reads something else": not {"grid", "pooled"}
-            >= set(_names(self._start, "in")),
-            "start.onnx does not give what step.onnx reads": not set(begins)
-            >= {*self._memory, *self._state},
-            "step.onnx reads something else": known != set(_names(self._step, "in")),
-            "step.onnx lacks an output": not {
-                "log_probs",
-                "best_log_probs",
-                "best_words",
-                *(f"new.{name}" for name in self._state),
-            }
-            <= set(_names(self._step, "out")),
-            "step.onnx has another vocabulary": _shape(self._step, "log_probs", "out")[-1:]
-            != [self.vocabulary_size],
-        }
-        for fault in (text for text, wrong in faults.items() if wrong):
+        """Compare the graphs with each other and with `config.json`."""
+        looked, moved = {"grid", "pooled"}, {*self._memory, *self._state}
+        ranked = {"log_probs", "best_log_probs", "best_words"}
+        new = {f"new.{name}" for name in self._state}
+        regions = self.grid[0] * self.grid[1]
+        fits = (
+            _shape(self._encode, "pixels")[1:] == [size, size, 3]
+            and set(_names(self._encode, "out")) == looked
+            and _shape(self._encode, "grid", "out")[1:] == [regions, self.feature_size]
+            and set(_names(self._start, "in")) <= looked
+            and set(_names(self._start, "out")) >= moved
+            and set(_names(self._step, "in")) == {"words", "count", *moved}
+            and set(_names(self._step, "out")) >= ranked | new
+            and _shape(self._step, "log_probs", "out")[-1:] == [self.vocabulary_size]
+        )
+        if not fits:
             raise ModelError(
-                f"{folder}: {fault} than config.json says; all files of a model must come from the "
-                "same save."
+                f"{printable(folder)}: the graphs (*.onnx) do not fit each other or config.json; "
+                "all files of a model must come from the same save."
             )
 
 
@@ -179,22 +177,20 @@ def _session(
     path: Path, options: onnxruntime.SessionOptions
 ) -> onnxruntime.InferenceSession:
     if not path.is_file():
+        name = printable(path.parent)
         raise ModelError(
-            f"{path.parent} has no {path.name}; `cutline export {path.parent} NEW_FOLDER` makes "
-            "the graphs anew (pip install 'cutline[train]')."
+            f"{name} has no {path.name}; `cutline export {name} NEW_FOLDER` makes the graphs anew "
+            "(pip install 'cutline[train]')."
         )
-    if path.stat().st_size > LARGEST:
-        raise ModelError(
-            f"{path} has {path.stat().st_size:,} bytes; a graph has at most {LARGEST:,}."
-        )
+    check_size(path, at_most=LARGEST)
     try:
         return onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # ONNX Runtime has a dozen kinds that share no base
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else "no reason"
         raise ModelError(
-            f"{path} cannot be loaded ({reason}); copy the folder again, or export it again."
+            f"{printable(path)} cannot be loaded ({shortened(error).rstrip('.')}); copy the folder "
+            "again, or export it again."
         ) from None
 
 

@@ -5,8 +5,6 @@ are stored smaller are unpacked by the graph itself (half precision: a cast; byt
 product with the scale of each row), which a runtime does once, when it loads the graph.
 """
 
-import json
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +12,7 @@ from typing import NamedTuple
 import onnx_ir as ir
 
 from cutline.export.building import insert_before
+from cutline.models.header import data_begins, read_header
 
 __all__ = ["Place", "places", "refer"]
 
@@ -41,18 +40,10 @@ class Place(NamedTuple):
 
 def places(path: Path) -> dict[str, Place]:
     """Read where the tensors of a safetensors file lie."""
-    with path.open("rb") as file:
-        (size,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(size))
-    header.pop("__metadata__", None)
+    begin = data_begins(path)
     return {
-        name: Place(
-            KINDS[entry["dtype"]],
-            tuple(entry["shape"]),
-            8 + size + entry["data_offsets"][0],
-            entry["data_offsets"][1] - entry["data_offsets"][0],
-        )
-        for name, entry in header.items()
+        name: Place(KINDS[entry.dtype], entry.shape, begin + entry.begin, entry.end - entry.begin)
+        for name, entry in read_header(path).items()
     }
 
 

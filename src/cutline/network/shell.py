@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 from torch.overrides import TorchFunctionMode
 
-from cutline.captioner.network import Network
-from cutline.captioner.storage import SCALE
 from cutline.config import DecoderConfig, EncoderConfig
 from cutline.decoders import Decoder, build_decoder
 from cutline.encoders import Encoder, build_encoder
 from cutline.errors import ModelError
 from cutline.models.header import Entry
+from cutline.network.network import Network
+from cutline.network.storage import SCALE
 from cutline.preprocessing import Preprocessing
 from cutline.untrusted import shortened
 

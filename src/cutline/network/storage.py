@@ -6,16 +6,13 @@ in half precision. Vectors are small, and stay as they are.
 """
 
 from collections.abc import Mapping
-from typing import Literal
-
 import torch
 from torch import Tensor
 
+from cutline.captioner.folder import Storage
 from cutline.errors import ModelError
 
-__all__ = ["SCALE", "Storage", "check_finite", "restore", "squeeze"]
-
-Storage = Literal["float32", "float16", "int8"]
+__all__ = ["SCALE", "check_finite", "restore", "squeeze"]
 
 SCALE = ".scale"
 
