@@ -16,10 +16,17 @@ class Done(NamedTuple):
 
 
 def cutline(*words, text=""):
-    """Run the command line in this process, which has loaded PyTorch already."""
+    """Run the command line in this process, which has loaded PyTorch already.
+
+    `text` is its standard input: a text, or the bytes of one.
+    """
+    given = text if isinstance(text, bytes) else text.encode()
     streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2)]
     before = sys.argv, sys.stdin, os.environ.pop("CUTLINE_MODEL", None)
-    sys.argv, sys.stdin = ["cutline", *map(str, words)], io.StringIO(text)
+    sys.argv, sys.stdin = (
+        ["cutline", *map(str, words)],
+        io.TextIOWrapper(io.BytesIO(given), encoding="utf-8"),
+    )
     try:
         with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
             main()

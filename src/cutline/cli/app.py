@@ -1,7 +1,4 @@
-"""The application: its verbs, and what becomes of errors.
-
-Exit codes: 0 done; 1 done, but some inputs failed; 2 nothing done.
-"""
+"""The application: its verbs."""
 
 import sys
 
@@ -19,8 +16,7 @@ from cutline.cli import (
     score,
     train,
 )
-from cutline.cli.console import complain
-from cutline.errors import CutlineError, MissingDependencyError
+from cutline.cli.ends import exit_code, stops
 from cutline.process import give_way, keep_freed_memory
 
 __all__ = ["app", "main"]
@@ -66,18 +62,8 @@ def main() -> None:
     give_way()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    try:
-        app()
-    except CutlineError as error:
-        complain(str(error))
-        sys.exit(2)
-    except ModuleNotFoundError as error:
-        extra = {"torch": "train", "timm": "train", "lightning": "train", "matplotlib": "explain"}
-        if (error.name or "").split(".")[0] not in extra:
-            raise
-        missing = MissingDependencyError("This command", extra=extra[str(error.name).split(".")[0]])
-        complain(str(missing))
-        sys.exit(2)
-    except KeyboardInterrupt:
-        complain("Stopped.")
-        sys.exit(130)
+    with stops() as seen:
+        try:
+            app()
+        except BaseException as error:
+            sys.exit(exit_code(error, seen))

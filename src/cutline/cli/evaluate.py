@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cutline.cli.console import bar, complain, say, table
+from cutline.cli.console import bar, complain, say, table, tell
 from cutline.cli.figures import EVERY_METRIC, metric_names, score_rows
 from cutline.cli.lists import Precision
 from cutline.files import check_free, write_text
@@ -65,7 +65,7 @@ def evaluate(
         )
     rows = score_rows(result.corpus, result.scores.intervals)
     table(f"{model} on {data} ({split}, {len(result.captions):,} images)", rows[0], rows[1:])
-    typer.echo(result.scores.signature)
+    tell(result.scores.signature)
     for metric, reason in result.scores.skipped.items():
         say(f"{metric} was not computed: {reason}")
     if json_file:

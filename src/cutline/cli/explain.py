@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cutline.cli.console import say
+from cutline.cli.console import say, tell
 from cutline.cli.lists import chosen_model
 
 __all__ = ["explain"]
@@ -37,5 +37,5 @@ def explain(
     check_target(target, overwrite=force)
     found = load(folder).caption(picture, beam=beam)
     show(picture, found, target, overwrite=force)
-    typer.echo(found.text)
+    tell(found.text)
     say(f"Written: {target}")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cutline.cli.captions_out import image_id
 from cutline.cli.console import bar, say, table, working
 from cutline.cli.figures import (
     EVERY_METRIC,
@@ -21,6 +20,7 @@ from cutline.cli.figures import (
     score_rows,
 )
 from cutline.files import check_free, write_text
+from cutline.results import image_id
 
 if TYPE_CHECKING:
     from cutline.data.results import Matched, ReferenceFile

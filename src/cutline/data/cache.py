@@ -15,7 +15,6 @@ Shapes: `B` images, `S` the side of the encoder's input, `R` regions, `D` featur
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from numpy.typing import NDArray
 
 from cutline.data.examples import Photograph, Picture
 from cutline.errors import ImageError
+from cutline.files import cache_folder
 
 __all__ = ["FeatureTable", "cache_folder", "cached_features"]
 
@@ -43,15 +43,6 @@ class FeatureTable:
 
     features: Halves
     failed: dict[int, str]
-
-
-def cache_folder(given: str | None = None) -> Path:
-    """Return where caches live: as given, `$CUTLINE_CACHE`, or the user's cache folder."""
-    if given:
-        return Path(given).expanduser()
-    if chosen := os.environ.get("CUTLINE_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cutline"
 
 
 def cached_features(
