@@ -1,7 +1,5 @@
 """The application: its verbs."""
 
-import sys
-
 import typer
 
 from cutline.cli import (
@@ -16,10 +14,8 @@ from cutline.cli import (
     score,
     train,
 )
-from cutline.cli.ends import exit_code, stops
-from cutline.process import give_way, keep_freed_memory
 
-__all__ = ["app", "main"]
+__all__ = ["app"]
 
 app = typer.Typer(
     name="cutline",
@@ -54,16 +50,3 @@ def _top(
         raise typer.Exit
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
-
-
-def main() -> None:
-    """Run the command line; a known error is one sentence, and the exit code is 2."""
-    keep_freed_memory()
-    give_way()
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    with stops() as seen:
-        try:
-            app()
-        except BaseException as error:
-            sys.exit(exit_code(error, seen))

@@ -8,47 +8,34 @@ import io
 import os
 import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from types import FrameType
+from contextlib import suppress
 
 from cutline.cli.console import complain
+from cutline.cli.stops import Stops
 from cutline.errors import CutlineError, MissingDependencyError
 from cutline.files import printable
+from cutline.process import give_way, keep_freed_memory
 
-__all__ = ["Stops", "exit_code", "stops"]
+__all__ = ["run"]
 
 EXTRAS = {"torch": "train", "timm": "train", "lightning": "train", "matplotlib": "explain"}
 
 
-class Stops:
-    """Which signal, if any, asked the process to stop."""
-
-    number = 0
-
-    def handle(self, number: int, _: FrameType | None) -> None:
-        """Interrupt what is going on, as Ctrl-C does."""
-        self.number = number
-        raise KeyboardInterrupt
-
-
-@contextmanager
-def stops() -> Iterator[Stops]:
-    """Let SIGTERM end a command like Ctrl-C while within; signals that are ignored stay so."""
-    seen, before = Stops(), {}
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, seen.handle)
+def run(stops: Stops) -> None:
+    """Run the command line; a known error is one sentence, and the exit code is 2."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        yield seen
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        from cutline.cli.app import app
+
+        keep_freed_memory()
+        give_way()
+        app()
+    except BaseException as error:
+        sys.exit(_exit_code(error, stops))
 
 
-def exit_code(error: BaseException, seen: Stops) -> int | str | None:
+def _exit_code(error: BaseException, stops: Stops) -> int | str | None:
     """Return the exit code after an exception, and say in a sentence what went wrong.
 
     What is no known error is raised again.
@@ -56,12 +43,12 @@ def exit_code(error: BaseException, seen: Stops) -> int | str | None:
     stopped = isinstance(error, KeyboardInterrupt)
     if isinstance(error, SystemExit):
         stopped = error.code == 130
-        if not (stopped or seen.number):
+        if not (stopped or stops.number):
             return error.code
-    if stopped or seen.number:  # an import that was interrupted raises anything
-        name = " by SIGTERM" if seen.number == signal.SIGTERM else ""
+    if stopped or stops.number:  # an import that was interrupted raises anything
+        name = " by SIGTERM" if stops.number == signal.SIGTERM else ""
         complain(f"Stopped{name}.")
-        return 128 + (seen.number or signal.SIGINT)
+        return 128 + (stops.number or signal.SIGINT)
     complain(_sentence(error))
     return 2
 
