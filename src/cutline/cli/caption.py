@@ -80,12 +80,8 @@ def caption(
         outs = [] if out is None else [out]
         beside = Sidecars(kinds, asked.files, [*inputs, *outs], resume=resume, force=force)
         _tell_names(output.notes, beside, tally)
-        only_beside = out is None and bool(kinds)  # what was printed before is not missed
-        todo = [
-            path
-            for path in asked.files
-            if not ((only_beside or output.has(path)) and beside.done(path))
-        ]
+        known = output.has if out or not kinds else beside.done
+        todo = [path for path in asked.files if beside.left(path) or not known(path)]
         tally.before = len(asked.files) - len(todo)
         if tally.before:
             say(f"{tally.before:,} of {len(asked.files):,} were done before.")

@@ -18,7 +18,7 @@ from cutline.results.image_ids import image_id
 from cutline.results.lock import only_writer
 from cutline.results.names import identity
 from cutline.results.reading import Content, read_content
-from cutline.results.rows import Row
+from cutline.results.rows import Row, StoredRow
 
 __all__ = ["ResultsFile", "same_file"]
 
@@ -164,15 +164,10 @@ class ResultsFile:
                     self._stream.close()
 
     def _know(self, images: list[Path]) -> None:
-        """Learn which pictures the rows are of: relative to here, or to the file's own folder."""
-        base, before = str(self.path.resolve().parent), []
-        for row in self._before.rows if self._before else []:
-            if row.image is not None:
-                here = identity(row.image)
-                elsewhere = not os.path.isabs(row.image) and not os.path.lexists(here)  # noqa: PTH117
-                row = row._replace(image=identity(row.image, base) if elsewhere else here)  # noqa: PLW2901
-                self._known.add(str(row.image))
-            before.append(row)
+        """Learn which pictures the rows are of."""
+        base = self.path.resolve().parent
+        before = [_absolute(row, base) for row in self._before.rows] if self._before else []
+        self._known = {row.image for row in before if row.image is not None}
         self._ids = {str(row.image_id) for row in before if row.image is None}
         if before and self._before and not self._before.whole:
             self.notes.append(
@@ -180,6 +175,15 @@ class ResultsFile:
                 "whole row."
             )
         self.notes += self.form.prepare(images, before)
+
+
+def _absolute(row: StoredRow, base: Path) -> StoredRow:
+    """Take a relative path from the current folder, or where only that has it, from `base`."""
+    if row.image is None:
+        return row
+    here, there = identity(row.image), identity(row.image, str(base))
+    elsewhere = here != there and not os.path.lexists(here) and os.path.lexists(there)
+    return row._replace(image=there if elsewhere else here)
 
 
 def same_file(path: Path, others: Iterable[Path]) -> Path | None:

@@ -72,8 +72,12 @@ class Sidecars:
             self._plan(kind, images)
 
     def done(self, image: Path) -> bool:
-        """Say whether nothing is left to write beside `image`."""
-        return all((image, kind) in self._done for kind in self._paths[image])
+        """Say whether an earlier run wrote all that is to stand beside `image`."""
+        return image not in self.faults and not self.left(image)
+
+    def left(self, image: Path) -> bool:
+        """Say whether there is anything to write beside `image`, and a place for it."""
+        return any((image, kind) not in self._done for kind in self._paths[image])
 
     def write(self, row: Row) -> list[str]:
         """Write the sidecars of one picture; return a sentence for each that could not be."""
