@@ -41,16 +41,13 @@ def picture(path):
     return path
 
 
-def alone(*words, seconds=0.2, **options):
+def alone(*words, seconds=0.2, **streams):
     """Start the stand-in's command line in a process of its own; so many seconds a picture."""
+    settings = {"STAND_IN_SECONDS": str(seconds), "PYTHONPATH": str(TESTS.parent / "src")}
     return subprocess.Popen(
         [sys.executable, TESTS / "stand_in.py", *map(str, words)],
-        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
-        env={
-            **os.environ,
-            "STAND_IN_SECONDS": str(seconds),
-            "PYTHONPATH": str(TESTS.parent / "src"),
-        },
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
+        env={**os.environ, **settings},
     )
 
 
@@ -144,7 +141,7 @@ def test_an_out_that_cannot_be_a_file_is_a_sentence_before_any_work(folder, out,
 
 
 def test_a_place_that_may_not_be_written_is_a_sentence_before_any_work(folder, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "access", lambda _, mode: not mode & os.W_OK)
     monkeypatch.setenv("CUTLINE_CACHE", str(folder / "cache"))
     done = cutline("caption", "p", "--out", "new/out")
     assert (done.returncode, StandIn.loaded) == (2, 0)
@@ -193,7 +190,9 @@ def test_a_picture_reached_by_two_links_is_captioned_once(folder):
 @pytest.mark.parametrize(("form", "number"), [("coco", signal.SIGTERM), ("text", signal.SIGINT)])
 def test_a_signal_ends_a_run_in_a_sentence_and_its_file_is_whole(folder, form, number):
     words = ["caption", "p", "p/a.png", "--format", form, "--out", "out"]
-    process = alone(*words, seconds=3)
+    for name in "defghijklm":
+        picture(folder / "p" / f"{name}.png")
+    process = alone(*words, seconds=0.5)
     assert waited(Path("out").exists)
     second = alone(*words, "--resume")
     told = second.communicate(timeout=60)[1].decode()
@@ -205,10 +204,10 @@ def test_a_signal_ends_a_run_in_a_sentence_and_its_file_is_whole(folder, form, n
     assert "cutline: Stopped" in said
     assert "Traceback" not in said
     if form == "coco":
-        assert 0 < len(json.loads(Path("out").read_text())) < 3
+        assert 0 < len(json.loads(Path("out").read_text())) < 13
     assert cutline(*words, "--resume").returncode == 0
     text = Path("out").read_text()
-    assert [text.count(f"p/{name}.png") for name in "abc"] == [1] * 3
+    assert [text.count(f"p/{name}.png") for name in "abcdefghijklm"] == [1] * 13
 
 
 def test_a_killed_run_blocks_nobody(folder):
@@ -365,16 +364,10 @@ def test_a_full_disk_behind_standard_output_is_a_sentence(folder):
 EVIL = "e\x1b]0;owned\x07\x1b[31m\u202e.png"
 
 
-def on_a_terminal(*words):
-    """Run the stand-in on a pseudo-terminal; return all that reaches it."""
+def on_a_terminal(*words, streams=("stdin", "stdout")):
+    """Run the stand-in with some streams on a pseudo-terminal; return what reaches it, and else."""
     leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, TESTS / "stand_in.py", *map(str, words)],
-        stdin=follower,
-        stdout=follower,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(TESTS.parent / "src")},
-    )
+    process = alone(*words, seconds=0.01, **dict.fromkeys(streams, follower))
     os.close(follower)
     shown = b""
     try:
@@ -382,9 +375,9 @@ def on_a_terminal(*words):
             shown += data
     except OSError:  # the other end is closed
         pass
-    told = process.communicate()[1]
+    piped = b"".join(stream or b"" for stream in process.communicate(timeout=60))
     os.close(leader)
-    return shown, told
+    return shown, piped
 
 
 @pytest.mark.parametrize("form", ["text", "csv"])
@@ -396,6 +389,18 @@ def test_no_name_of_a_picture_commands_a_terminal(folder, form):
         assert b"\x1b]0" not in text
         assert b"\x1b[31m\xe2" not in text
         assert "\u202e".encode() not in text
+
+
+def test_captions_go_where_they_are_sent_while_the_bar_and_its_rate_are_shown(folder):
+    for number in range(40):
+        picture(folder / "p" / f"{number}.png")
+    shown, piped = on_a_terminal("caption", "p", streams=("stderr",))
+    assert piped.count(b"\n") == 43
+    assert b"43/43" in shown
+    assert re.search(rb"\d/s", shown)
+    shown, _ = on_a_terminal("caption", "p", streams=("stdout", "stderr"))
+    assert b"43/43" not in shown  # the rows themselves show how far it is
+    assert shown.count(b"a picture named") == 43
 
 
 def test_no_words_of_a_model_command_a_terminal(folder, monkeypatch):
@@ -420,7 +425,8 @@ def test_cells_and_titles_of_tables_are_no_markup(folder):
 
 
 def test_a_wrong_argument_with_escapes_is_shown_escaped(folder):
-    done = cutline("explain", "a.png", EVIL)
-    assert done.returncode == 2
-    assert "\x1b" not in done.stderr
-    assert "owned" in done.stderr
+    for words in (["explain", "a.png", EVIL], ["caption", f"--{EVIL}"], [EVIL]):
+        done = cutline(*words)
+        assert done.returncode == 2
+        assert "\x1b" not in done.stderr
+        assert "owned" in done.stderr

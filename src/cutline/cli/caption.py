@@ -1,5 +1,6 @@
 """`cutline caption`."""
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -85,7 +86,8 @@ def caption(
         tally.before = len(asked.files) - len(todo)
         if tally.before:
             say(f"{tally.before:,} of {len(asked.files):,} were done before.")
-        plan = Plan(folder, precision, beam, batch_size, told=timings)
+        rows_show = out is None and sys.stdout.isatty()
+        plan = Plan(folder, precision, beam, batch_size, timed=timings, bar=not rows_show)
         try:
             _write_all(_rows(todo, plan, tally) if todo else iter(()), output, beside, tally)
         except (UsageError, KeyboardInterrupt) as stop:
@@ -154,13 +156,14 @@ def _tell_stop(stop: BaseException, tally: Tally, *, again: bool) -> None:
 
 
 class Plan(NamedTuple):
-    """How to caption; with `told` where the time went is said at the end."""
+    """How to caption, whether to say where the time went, and whether to show a bar."""
 
     folder: Path
     precision: Precision
     beam: int | None
     batch_size: int
-    told: bool
+    timed: bool
+    bar: bool
 
 
 def _rows(paths: list[Path], plan: Plan, tally: Tally) -> Iterator[Row]:
@@ -175,7 +178,7 @@ def _rows(paths: list[Path], plan: Plan, tally: Tally) -> Iterator[Row]:
     captioner.timings |= {"import": imported - started, "load": time.perf_counter() - imported}
     search = captioner.search(beam=plan.beam)
     read: list[Path] = []
-    with bar("captions", len(paths)) as progress:
+    with bar("captions", len(paths), wanted=plan.bar) as progress:
 
         def squares() -> Iterator[Square]:
             for path in paths:
@@ -192,5 +195,5 @@ def _rows(paths: list[Path], plan: Plan, tally: Tally) -> Iterator[Row]:
         for number, best in enumerate(found):
             yield Row(read[number], best[0], captioner.name)
             progress(1)
-    if plan.told:
+    if plan.timed:
         say(f"Time: {captioner.timings}.")

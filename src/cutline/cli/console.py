@@ -43,7 +43,7 @@ def write(text: str) -> None:
 
 
 @contextmanager
-def bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def bar(title: str, total: int | None, *, wanted: bool = True) -> Iterator[Callable[[int], None]]:
     """Show a progress bar on standard error when it is a terminal; yield what advances it."""
     from rich.console import Console
     from rich.progress import (
@@ -71,7 +71,9 @@ def bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
         Rate(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as progress:
+    shown = wanted and sys.stderr.isatty()
+    # results go where they are sent, not to the console of the bar
+    with Progress(*columns, console=console, disable=not shown, redirect_stdout=False) as progress:
         task = progress.add_task(printable(title), total=total)
         yield lambda steps: progress.advance(task, steps)
 
