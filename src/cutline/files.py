@@ -10,7 +10,7 @@ import os
 import secrets
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -20,7 +20,9 @@ __all__ = [
     "cache_folder",
     "cannot_write",
     "check_free",
+    "check_not_read",
     "check_place",
+    "inode",
     "printable",
     "write_text",
     "written",
@@ -89,6 +91,34 @@ def check_place(path: Path | str) -> None:
             f"{name} cannot be written, because nothing may be written in {printable(there)}; "
             "give another place."
         )
+
+
+def check_not_read(path: Path | str | None, inputs: Iterable[Path | str]) -> None:
+    """Refuse to write to a file that is read, by whatever name; `None` is passed over.
+
+    An input that is a folder stands for the files in it.
+
+    Raises:
+        UsageError: `path` is one of `inputs`.
+    """
+    if path is None or (own := inode(path)) is None:
+        return
+    for given in map(Path, inputs):
+        for file in [given, *(given.iterdir() if given.is_dir() else ())]:
+            if inode(file) == own:
+                raise UsageError(
+                    f"{printable(path)} is {printable(file)}, which is read here and not "
+                    "overwritten; give another name."
+                )
+
+
+def inode(path: Path | str) -> tuple[int, int] | None:
+    """Return what two names of one file have in common; None where there is no file."""
+    try:
+        facts = os.stat(path)  # noqa: PTH116 - of many pictures
+    except (OSError, ValueError):
+        return None
+    return facts.st_dev, facts.st_ino
 
 
 @contextmanager

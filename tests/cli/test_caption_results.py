@@ -69,7 +69,7 @@ def test_the_captions_never_go_to_a_picture(folder, name):
     before = Path("p/b.png").read_bytes()
     done = cutline("caption", "p", "--out", name, "--force")
     assert done.returncode == 2
-    assert "which this run reads; give another name" in done.stderr
+    assert "which is read here and not overwritten" in done.stderr
     assert Path("p/b.png").read_bytes() == before
     assert StandIn.loaded == 0
 
@@ -85,7 +85,7 @@ def test_the_captions_never_go_to_the_model_or_to_the_list_of_pictures(folder):
         process = alone("caption", "-", "--out", "list.txt", "--force", stdin=given)
         _, told = process.communicate(timeout=60)
     assert (process.returncode, Path("list.txt").read_text()) == (2, "p/a.png\n")
-    assert b"which this run reads" in told
+    assert b"which is read here" in told
 
 
 def test_force_keeps_the_old_file_where_nothing_could_be_captioned(folder):
@@ -115,6 +115,28 @@ def test_an_out_that_is_a_sidecar_of_a_picture_is_not_written_twice(folder):
     assert len(Path("p/a.txt").read_text().splitlines()) == 3
     assert Path("p/a.png.txt").exists()
     assert "1 sidecars have the whole name" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["explain", "p/a.png", "--out", "p/a.png"],
+        ["evaluate", "model", "--data", "x", "--json", "model/config.json"],
+        ["evaluate", "model", "--data", "data.json", "--json", "data.json"],
+        ["data", "check", "data.json", "--json", "soft"],
+        ["data", "check", "p", "--json", "p/a.png"],
+    ],
+)
+def test_no_command_writes_to_what_it_reads(folder, words):
+    (folder / "model").mkdir()
+    for name in ("model/config.json", "data.json"):
+        Path(name).write_text("mine")
+    Path("soft").symlink_to("data.json")
+    before = {path: path.read_bytes() for path in folder.rglob("*.*")}
+    done = cutline(*words, "--force")
+    assert done.returncode == 2
+    assert "which is read here and not overwritten" in done.stderr
+    assert before == {path: path.read_bytes() for path in before}
 
 
 @pytest.mark.parametrize(
@@ -422,6 +444,16 @@ def test_cells_and_titles_of_tables_are_no_markup(folder):
     assert "[b]" in done.stdout
     shown = re.sub(r"[\s│]", "", done.stdout)  # a long cell is folded
     assert r"[red]x[bold]\x1b[31m[b]" in shown
+
+
+def test_a_folder_that_is_no_model_of_ours_is_left_out_of_the_list_and_said(folder):
+    for name, text in (("a", "{"), ("b", "[]"), ("c", '{"architectures": ["Blip"]}')):
+        (folder / name).mkdir()
+        (folder / name / "config.json").write_text(text)
+        (folder / name / "model.safetensors").touch()
+    done = cutline("models", folder)
+    assert done.returncode == 0
+    assert done.stderr.count("is left out, because its config.json is none of Cutline's") == 3
 
 
 def test_a_wrong_argument_with_escapes_is_shown_escaped(folder):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cutline.errors import DataError, UsageError
-from cutline.results import FORMATS, ResultsFile, Row, read_rows, recognise, same_file
+from cutline.results import FORMATS, ResultsFile, Row, read_rows, recognise
 from stand_in import made_up
 
 FORMS = ["text", "jsonl", "csv", "coco"]
@@ -116,17 +116,6 @@ def test_an_older_file_is_there_until_the_first_row_of_a_new_one_is(tmp_path, fo
     write(out, form, ["a.jpg", "b.jpg"], resume=True)
     assert images_in(out) == ["a.jpg", "b.jpg"]
     assert list(tmp_path.iterdir()) == [out]
-
-
-def test_a_file_that_is_an_input_by_another_name_is_found(tmp_path):
-    photo, other = tmp_path / "photo.jpg", tmp_path / "other.jpg"
-    photo.touch()
-    other.touch()
-    os.link(photo, tmp_path / "hard")
-    (tmp_path / "soft").symlink_to(photo)
-    for name in ("hard", "soft", "photo.jpg"):
-        assert same_file(tmp_path / name, [other, photo]) == photo
-    assert same_file(tmp_path / "new", [photo]) is None
 
 
 def test_a_second_writer_is_told_of_the_first(tmp_path):

@@ -16,9 +16,10 @@ from cutline.cli.pictures import Asked, pictures
 from cutline.cli.printed import Printed, printed
 from cutline.cli.tally import Tally
 from cutline.errors import UsageError
+from cutline.files import check_not_read
 from cutline.models import find_model
 from cutline.process import no_garbage
-from cutline.results import FORMATS, ResultsFile, Row, Sidecars, same_file, sidecar_kinds
+from cutline.results import FORMATS, ResultsFile, Row, Sidecars, sidecar_kinds
 
 __all__ = ["caption"]
 
@@ -75,8 +76,7 @@ def caption(
         raise typer.Exit(2)
     folder = find_model(chosen_model(model))
     inputs = _other_inputs(images, folder)
-    if out is not None and (same := same_file(out, [*asked.files, *inputs])):
-        raise UsageError(f"{out} is {same}, which this run reads; give another name.")
+    check_not_read(out, [*asked.files, *inputs])
     with _opened(out, form, asked, resume=resume, force=force) as output:
         outs = [] if out is None else [out]
         beside = Sidecars(kinds, asked.files, [*inputs, *outs], resume=resume, force=force)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cutline.cli.console import bar, say, tell
-from cutline.files import check_free, write_text
+from cutline.files import check_free, check_not_read, write_text
 
 __all__ = ["app"]
 
@@ -32,6 +32,7 @@ def check(
     Every picture is opened. Exit code 1 when there are faults.
     """
     check_free(json_file, overwrite=force)
+    check_not_read(json_file, [path])
     from cutline.data.check import check_dataset
     from cutline.data.readers import open_dataset
 

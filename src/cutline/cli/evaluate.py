@@ -9,7 +9,7 @@ import typer
 from cutline.cli.console import bar, complain, say, table, tell
 from cutline.cli.figures import EVERY_METRIC, metric_names, score_rows
 from cutline.cli.lists import Precision
-from cutline.files import check_free, write_text
+from cutline.files import check_free, check_not_read, write_text
 
 __all__ = ["evaluate"]
 
@@ -44,6 +44,7 @@ def evaluate(
     Exit code 1 when some pictures could not be read (each is named, the rest is scored).
     """
     check_free(json_file, overwrite=force)
+    check_not_read(json_file, [model, data])
     from cutline.captioner import load
     from cutline.data.readers import open_dataset
     from cutline.evaluation import evaluate as run

@@ -7,6 +7,7 @@ import typer
 
 from cutline.cli.console import say, tell
 from cutline.cli.lists import chosen_model
+from cutline.files import check_free, check_not_read
 
 __all__ = ["explain"]
 
@@ -30,6 +31,8 @@ def explain(
     picture = read_image(image)
     target = out or Path(f"{image.stem}-attention.png")
     folder = chosen_model(model)
+    check_free(target, overwrite=force)
+    check_not_read(target, [image, folder])
     from cutline.captioner import load
     from cutline.explain import check_target
     from cutline.explain import explain as show

@@ -41,20 +41,10 @@ def models(
     shipped = shipped_models()
     rows = []
     for path in [*shipped, *own]:
-        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-        scores = config["scores"]
-        judged = [score for name, score in scores.items() if name.startswith("val/cider")]
-        cider = scores.get("CIDEr", judged[0] if judged else None)
-        rows.append(
-            [
-                path.name if path in shipped else str(path),
-                config["decoder"]["name"],
-                config["encoder"]["name"],
-                f"{config['vocabulary_size']:,}",
-                "" if cider is None else f"{cider:.3f}",
-                f"{(path / 'model.safetensors').stat().st_size / 1e6:.1f}",
-            ]
-        )
+        try:
+            rows.append(_facts(path, path.name if path in shipped else str(path)))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            say(f"{path} is left out, because its config.json is none of Cutline's.")
     table("", ["model", "decoder", "encoder", "words", "val CIDEr", "MB"], rows)
 
 
@@ -74,6 +64,22 @@ def recipes() -> None:
     table("", ["recipe", "what it is"], rows)
     say(f"The files in {folder} also say what each costs and scores.")
     say("Next: cutline train RECIPE [KEY=VALUE ...]")
+
+
+def _facts(folder: Path, name: str) -> list[str]:
+    """Return a model's row of the table."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    scores = config["scores"]
+    judged = [score for key, score in scores.items() if key.startswith("val/cider")]
+    cider = scores.get("CIDEr", judged[0] if judged else None)
+    return [
+        name,
+        str(config["decoder"]["name"]),
+        str(config["encoder"]["name"]),
+        f"{config['vocabulary_size']:,}",
+        "" if cider is None else f"{cider:.3f}",
+        f"{(folder / 'model.safetensors').stat().st_size / 1e6:.1f}",
+    ]
 
 
 def _is_model(config: Path) -> bool:

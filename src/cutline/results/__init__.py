@@ -10,7 +10,7 @@ sidecars  captions beside pictures; whose each is
 from cutline.results.formats import FORMATS, Format
 from cutline.results.image_ids import image_id
 from cutline.results.names import identity
-from cutline.results.output import ResultsFile, same_file
+from cutline.results.output import ResultsFile
 from cutline.results.reading import read_rows, recognise
 from cutline.results.rows import Row, StoredRow
 from cutline.results.sidecars import Sidecars, sidecar_kinds
@@ -26,6 +26,5 @@ __all__ = [
     "image_id",
     "read_rows",
     "recognise",
-    "same_file",
     "sidecar_kinds",
 ]

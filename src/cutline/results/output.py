@@ -6,7 +6,7 @@ back to the last whole row.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -20,7 +20,7 @@ from cutline.results.names import identity
 from cutline.results.reading import Content, read_content
 from cutline.results.rows import Row, StoredRow
 
-__all__ = ["ResultsFile", "same_file"]
+__all__ = ["ResultsFile"]
 
 
 class ResultsFile:
@@ -184,19 +184,6 @@ def _absolute(row: StoredRow, base: Path) -> StoredRow:
     here, there = identity(row.image), identity(row.image, str(base))
     elsewhere = here != there and not os.path.lexists(here) and os.path.lexists(there)
     return row._replace(image=there if elsewhere else here)
-
-
-def same_file(path: Path, others: Iterable[Path]) -> Path | None:
-    """Return which of `others` is the very file at `path`, by whatever name, or None."""
-    try:
-        facts = path.stat()
-    except OSError:
-        return None
-    for other in others:
-        with suppress(OSError):
-            if os.path.samestat(facts, other.stat()):
-                return other
-    return None
 
 
 def _write_at(stream: IO[bytes], offset: int, data: bytes) -> None:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cutline.errors import UsageError, did_you_mean
-from cutline.files import printable, write_text
+from cutline.files import inode, printable, write_text
 from cutline.results.names import LINE, identity
 from cutline.results.places import kept_for
 from cutline.results.rows import Row
@@ -65,7 +65,7 @@ class Sidecars:
         self._force = force
         self._owners = _Owners()
         self._inputs = {identity(path) for path in [*images, *inputs]} if kinds else set()
-        self._files = {found for path in [*images, *inputs] if kinds and (found := _inode(path))}
+        self._files = {found for path in [*images, *inputs] if kinds and (found := inode(path))}
         self._paths: dict[Path, dict[str, Path]] = {image: {} for image in images}
         self._done: set[tuple[Path, str]] = set()
         for kind in kinds:
@@ -143,7 +143,7 @@ class Sidecars:
         )
 
     def _is_input(self, path: Path) -> bool:
-        return identity(path) in self._inputs or _inode(path) in self._files
+        return identity(path) in self._inputs or inode(path) in self._files
 
 
 class _Owners:
@@ -203,11 +203,3 @@ def _short(image: Path, kind: str) -> Path:
 
 def _full(image: Path, kind: str) -> Path:
     return image.with_name(f"{image.name}.{kind}")
-
-
-def _inode(path: Path) -> tuple[int, int] | None:
-    try:
-        facts = path.stat()
-    except OSError:
-        return None
-    return facts.st_dev, facts.st_ino
