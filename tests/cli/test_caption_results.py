@@ -114,7 +114,7 @@ def test_an_out_that_is_a_sidecar_of_a_picture_is_not_written_twice(folder):
     assert done.returncode == 0
     assert len(Path("p/a.txt").read_text().splitlines()) == 3
     assert Path("p/a.png.txt").exists()
-    assert "1 sidecars have the whole name" in done.stderr
+    assert "because the short one is not free: 1, such as p/a.png.txt." in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -284,6 +284,23 @@ def test_a_disk_that_fills_up_is_one_of_the_failures(folder, monkeypatch):
     assert {path.name for path in folder.iterdir()} == {"p", "out"}
 
 
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (MemoryError(), "There is not enough memory; close other programs, or lower --batch-size."),
+        (PermissionError(13, "Permission denied", "x\x1b"), r"x\x1b cannot be read or written"),
+    ],
+)
+def test_what_the_system_refuses_is_a_sentence(folder, monkeypatch, error, says):
+    def load(*_, **__):
+        raise error
+
+    monkeypatch.setattr(sys.modules["cutline.captioner"], "load", load)
+    done = cutline("caption", "p")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+
+
 # --- what is asked, and what is said ---------------------------------------------------------
 
 
@@ -376,9 +393,7 @@ def test_a_full_disk_behind_standard_output_is_a_sentence(folder):
         process = alone("caption", "p", stdout=full)
     told = process.communicate(timeout=60)[1].decode()
     assert process.returncode == 2
-    assert told == (
-        "cutline: Standard output cannot be read or written (No space left on device).\n"
-    )
+    assert told == ("cutline: Standard output cannot be written (No space left on device).\n")
 
 
 # --- the terminal ----------------------------------------------------------------------------

@@ -158,6 +158,17 @@ def test_pictures_of_any_name_have_sidecars_that_are_known_again(tmp_path, name)
     assert caption(images, "txt,json", resume=True)[0].done(images[0])
 
 
+def test_two_processes_that_resume_one_folder_lose_nothing(tmp_path):
+    images = pictures(tmp_path / "p", "a.jpg", "b.jpg")
+    first = Sidecars(["txt"], images, resume=True, force=False)
+    assert caption(images[:1], resume=True)[1] == []  # the other, meanwhile
+    (tmp_path / "p" / "b.txt").write_text("mine")
+    faults = [first.write(Row(image, made_up("another"), "m")) for image in images]
+    assert faults[0] == []
+    assert "b.txt exists and is not overwritten" in faults[1][0]
+    assert texts(tmp_path / "p") == {"a.txt": "of a.jpg\n", "b.txt": "mine"}
+
+
 def test_a_disk_that_is_full_leaves_no_drafts(tmp_path, monkeypatch):
     images = pictures(tmp_path / "p", "a.jpg", "b.jpg")
 

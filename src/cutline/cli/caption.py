@@ -125,8 +125,8 @@ def _tell_names(notes: list[str], beside: Sidecars, tally: Tally) -> None:
         say(note)
     if beside.renamed:
         say(
-            f"{len(beside.renamed):,} sidecars have the whole name of their picture, such as "
-            f"{beside.renamed[0]}, because the short one is not free."
+            "Sidecars with the whole name of their picture, because the short one is not free: "
+            f"{len(beside.renamed):,}, such as {beside.renamed[0]}."
         )
     for sentences in beside.faults.values():
         for sentence in sentences:

@@ -13,7 +13,6 @@ from contextlib import suppress
 from cutline.cli.console import complain
 from cutline.cli.stops import Stops
 from cutline.errors import CutlineError, MissingDependencyError
-from cutline.files import printable
 from cutline.process import give_way, keep_freed_memory
 
 __all__ = ["run"]
@@ -63,9 +62,10 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "There is not enough memory; close other programs, or lower --batch-size."
     if isinstance(error, OSError):
-        where = printable(str(error.filename)) if error.filename else "Standard output"
+        if error.filename:
+            return f"{error.filename} cannot be read or written ({error.strerror})."
         _leave_standard_output()
-        return f"{where} cannot be read or written ({error.strerror or error})."
+        return f"Standard output cannot be written ({error.strerror or error})."
     raise error
 
 

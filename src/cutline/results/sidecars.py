@@ -83,7 +83,7 @@ class Sidecars:
         """Write the sidecars of one picture; return a sentence for each that could not be."""
         faults = []
         for kind, path in self._paths[row.image].items():
-            if (row.image, kind) in self._done:
+            if (row.image, kind) in self._done or self._was_written_meanwhile(path, row.image):
                 continue
             text = (
                 LINE.escape(row.caption.hedged)
@@ -96,6 +96,10 @@ class Sidecars:
             except UsageError as error:
                 faults.append(str(error))
         return faults
+
+    def _was_written_meanwhile(self, path: Path, image: Path) -> bool:
+        """Say whether another process wrote the sidecar of `image` since this one began."""
+        return self._resume and os.path.lexists(path) and _Owners().of(path) == image.name
 
     def _plan(self, kind: str, images: list[Path]) -> None:
         """Decide where each picture's sidecar of one kind goes."""
