@@ -133,6 +133,31 @@ def test_a_second_writer_is_told_of_the_first(tmp_path):
     assert write(out, "text", ["b.jpg"], resume=True)[0] == 1
 
 
+def test_a_file_that_somebody_made_meanwhile_is_not_replaced(tmp_path):
+    out = tmp_path / "out"
+    with ResultsFile.open(out, FORMATS["text"](), [], resume=False, force=False) as output:
+        out.write_text("theirs")
+        with pytest.raises(UsageError, match="exists and is not overwritten"):
+            output.write(row("a.jpg"))
+    assert out.read_text() == "theirs"
+
+
+def test_a_user_without_a_home_or_a_cache_to_write_to_still_has_locks(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "temporary"))
+    monkeypatch.setenv("CUTLINE_CACHE", str(tmp_path / "file" / "below"))
+    assert write(tmp_path / "out", "text", ["a.jpg"])[0] == 1
+    assert (tmp_path / "temporary").is_dir()
+
+    def nobody():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("CUTLINE_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nobody)
+    assert write(tmp_path / "out", "text", ["b.jpg"], resume=True)[0] == 1
+
+
 @pytest.mark.parametrize(
     ("harm", "sentence"),
     [

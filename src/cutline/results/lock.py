@@ -34,6 +34,11 @@ def only_writer(path: Path) -> Iterator[None]:
             f"{printable(path)} is being written by another process{_number(holder)}; wait for "
             "its end, or give another name."
         ) from None
+    except (OSError, NotImplementedError) as error:
+        raise UsageError(
+            f"{printable(place.parent)} allows no locks ({error}); set CUTLINE_CACHE to a folder "
+            "on a disk of this machine."
+        ) from None
     try:
         with suppress(OSError):
             holder.write_text(str(os.getpid()), encoding="ascii")

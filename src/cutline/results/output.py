@@ -39,6 +39,7 @@ class ResultsFile:
         self._before = before
         self._stream: IO[bytes] | None = None
         self._end = before.end if before else 0
+        self._replaces = path.exists()
         self._known: set[str] = set()
         self._ids: set[str] = set()
 
@@ -98,7 +99,7 @@ class ResultsFile:
         self.rows += 1
 
     def _begin(self, start: bytes, tail: bytes) -> None:
-        with written(self.path) as draft:
+        with written(self.path, overwrite=self._replaces) as draft:
             draft.write_bytes(start + tail)
         self._end = len(start)
         try:
