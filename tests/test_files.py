@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from cutline.errors import UsageError
-from cutline.files import check_free, printable, write_text, written
+from cutline.files import check_free, check_not_read, printable, write_text, written
 
 LONGEST = "n" * 251 + ".txt"  # 255 bytes, as long as a name may be
 
@@ -68,6 +68,38 @@ def test_a_folder_and_a_place_below_a_file_are_refused(tmp_path):
         check_free(tmp_path / "file" / "below" / "x", overwrite=True)
     check_free(None, tmp_path / "new" / "x", overwrite=False)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_device_a_pipe_and_a_name_that_is_too_long_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for path in ("/dev/null", tmp_path / "fifo"):
+        with pytest.raises(UsageError, match="is a device or a pipe, not a file"):
+            check_free(path, overwrite=True)
+    with pytest.raises(UsageError, match=r"\(File name too long\); give a shorter name"):
+        check_free(tmp_path / f"{LONGEST}x", overwrite=True)
+
+
+def test_what_may_not_be_written_is_refused_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    (tmp_path / "x").touch()
+    with pytest.raises(UsageError, match="may not be written \\(read-only\\)"):
+        check_free(tmp_path / "x", overwrite=True)
+    with pytest.raises(UsageError, match="nothing may be written in"):
+        check_free(tmp_path / "new" / "x", overwrite=True)
+
+
+def test_a_file_that_is_read_is_known_by_every_name(tmp_path):
+    photo = tmp_path / "folder" / "photo.jpg"
+    photo.parent.mkdir()
+    photo.touch()
+    os.link(photo, tmp_path / "hard")
+    (tmp_path / "soft").symlink_to(photo)
+    for name in ("hard", "soft", "folder/photo.jpg"):
+        for inputs in ([tmp_path / "gone", photo], [photo.parent]):
+            with pytest.raises(UsageError, match=r"photo\.jpg, which is read here"):
+                check_not_read(tmp_path / name, inputs)
+    check_not_read(tmp_path / "new", [photo])
+    check_not_read(None, [photo])
 
 
 @pytest.mark.parametrize(

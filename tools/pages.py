@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from typer.testing import CliRunner
 
-from cutline.cli import app
+from cutline.cli.app import app
 from cutline.config import Recipe, recipe_folder
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

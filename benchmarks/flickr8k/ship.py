@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.flickr8k.kinds import report
 from cutline.captioner import load
-from cutline.cli import app
+from cutline.cli.app import app
 from cutline.data.readers import open_dataset
 from cutline.evaluation import evaluate
 from cutline.models import SHIPPED

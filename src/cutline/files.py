@@ -5,18 +5,45 @@ renamed when all went well and removed when not. A reader never sees half a file
 leaves what was there before.
 """
 
+import errno
+import os
 import secrets
+import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cutline.errors import UsageError
 
-__all__ = ["cannot_write", "check_free", "printable", "write_text", "written"]
+__all__ = [
+    "cache_folder",
+    "cannot_write",
+    "check_free",
+    "check_not_read",
+    "check_place",
+    "inode",
+    "printable",
+    "write_text",
+    "written",
+]
 
+_ADVICE = {
+    errno.ENOSPC: "make room or give another place",
+    errno.EDQUOT: "make room or give another place",
+    errno.ENAMETOOLONG: "give a shorter name",
+}
 _CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, invisible, half a pair, line ends
 _JOINERS = "\u200c\u200d"  # belong to words (Persian) and to emoji
+
+
+def cache_folder(given: str | None = None) -> Path:
+    """Return where caches live: as given, `$CUTLINE_CACHE`, or the user's cache folder."""
+    if given:
+        return Path(given).expanduser()
+    if chosen := os.environ.get("CUTLINE_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cutline"
 
 
 def check_free(*paths: Path | str | None, overwrite: bool) -> None:
@@ -25,22 +52,73 @@ def check_free(*paths: Path | str | None, overwrite: bool) -> None:
     A folder that does not exist yet is no fault: `written` makes it. `None` is passed over.
 
     Raises:
-        UsageError: a path is a folder, or exists without `overwrite`, or lies below a file.
+        UsageError: a path exists without `overwrite`, or no file can be written there at all.
     """
     for path in (Path(path) for path in paths if path is not None):
-        name = printable(path)
-        if path.is_dir():
-            raise UsageError(f"{name} is a folder; give the name of a file in it.")
+        check_place(path)
         if path.exists() and not overwrite:
             raise UsageError(
-                f"{name} exists and is not overwritten; give another name, or --force."
+                f"{printable(path)} exists and is not overwritten; give another name, or --force."
             )
-        there = next(parent for parent in path.absolute().parents if parent.exists())
-        if not there.is_dir():
-            raise UsageError(
-                f"{name} cannot be written, because {printable(there)} is a file, not a folder; "
-                "give another place."
-            )
+
+
+def check_place(path: Path | str) -> None:
+    """Refuse a path at which no file can be written, whether there is one or not.
+
+    Raises:
+        UsageError: it is a folder, a device or a pipe, or lies below a file, or may not be written.
+    """
+    path, name = Path(path), printable(path)
+    try:
+        target = path.resolve()
+        kind = target.stat().st_mode if target.exists() else None
+        there = next(parent for parent in target.parents if parent.exists())
+    except (OSError, RuntimeError) as error:  # a name that is too long, links that go in circles
+        raise cannot_write(path, error) from None
+    if kind is not None and stat.S_ISDIR(kind):
+        raise UsageError(f"{name} is a folder; give the name of a file in it.")
+    if kind is not None and not stat.S_ISREG(kind):
+        raise UsageError(f"{name} is a device or a pipe, not a file; give the name of a file.")
+    if not there.is_dir():
+        raise UsageError(
+            f"{name} cannot be written, because {printable(there)} is a file, not a folder; "
+            "give another place."
+        )
+    if kind is not None and not os.access(target, os.W_OK):
+        raise UsageError(f"{name} may not be written (read-only); give another name.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"{name} cannot be written, because nothing may be written in {printable(there)}; "
+            "give another place."
+        )
+
+
+def check_not_read(path: Path | str | None, inputs: Iterable[Path | str]) -> None:
+    """Refuse to write to a file that is read, by whatever name; `None` is passed over.
+
+    An input that is a folder stands for the files in it.
+
+    Raises:
+        UsageError: `path` is one of `inputs`.
+    """
+    if path is None or (own := inode(path)) is None:
+        return
+    for given in map(Path, inputs):
+        for file in [given, *(given.iterdir() if given.is_dir() else ())]:
+            if inode(file) == own:
+                raise UsageError(
+                    f"{printable(path)} is {printable(file)}, which is read here and not "
+                    "overwritten; give another name."
+                )
+
+
+def inode(path: Path | str) -> tuple[int, int] | None:
+    """Return what two names of one file have in common; None where there is no file."""
+    try:
+        facts = os.stat(path)  # noqa: PTH116 - of many pictures
+    except (OSError, ValueError):
+        return None
+    return facts.st_dev, facts.st_ino
 
 
 @contextmanager
@@ -75,12 +153,11 @@ def write_text(path: Path | str, text: str, *, overwrite: bool = True) -> None:
         draft.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
 
 
-def cannot_write(path: Path | str, error: OSError) -> UsageError:
+def cannot_write(path: Path | str, error: Exception) -> UsageError:
     """Return the sentence for a file that could not be written."""
-    return UsageError(
-        f"{printable(path)} cannot be written ({error.strerror or error}); make room or give "
-        "another place."
-    )
+    reason = getattr(error, "strerror", None) or error
+    advice = _ADVICE.get(getattr(error, "errno", None) or 0, "give another place")
+    return UsageError(f"{printable(path)} cannot be written ({reason}); {advice}.")
 
 
 def printable(text: Path | str) -> str:

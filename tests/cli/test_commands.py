@@ -47,7 +47,7 @@ def alone(*words):
 
 
 def test_help_loads_nothing_heavy():
-    code = "import sys, cutline.cli; print({'torch', 'timm', 'numpy'} & set(sys.modules))"
+    code = "import sys, cutline.cli.app; print({'torch', 'timm', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

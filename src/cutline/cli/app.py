@@ -1,9 +1,4 @@
-"""The application: its verbs, and what becomes of errors.
-
-Exit codes: 0 done; 1 done, but some inputs failed; 2 nothing done.
-"""
-
-import sys
+"""The application: its verbs."""
 
 import typer
 
@@ -19,11 +14,8 @@ from cutline.cli import (
     score,
     train,
 )
-from cutline.cli.console import complain
-from cutline.errors import CutlineError, MissingDependencyError
-from cutline.process import give_way, keep_freed_memory
 
-__all__ = ["app", "main"]
+__all__ = ["app"]
 
 app = typer.Typer(
     name="cutline",
@@ -58,26 +50,3 @@ def _top(
         raise typer.Exit
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
-
-
-def main() -> None:
-    """Run the command line; a known error is one sentence, and the exit code is 2."""
-    keep_freed_memory()
-    give_way()
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    try:
-        app()
-    except CutlineError as error:
-        complain(str(error))
-        sys.exit(2)
-    except ModuleNotFoundError as error:
-        extra = {"torch": "train", "timm": "train", "lightning": "train", "matplotlib": "explain"}
-        if (error.name or "").split(".")[0] not in extra:
-            raise
-        missing = MissingDependencyError("This command", extra=extra[str(error.name).split(".")[0]])
-        complain(str(missing))
-        sys.exit(2)
-    except KeyboardInterrupt:
-        complain("Stopped.")
-        sys.exit(130)

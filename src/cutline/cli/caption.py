@@ -3,17 +3,35 @@
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
 
-from cutline.cli.captions_out import Format, Row, Sidecars, open_output, sidecar_kinds
-from cutline.cli.console import bar, complain, say
+from cutline.cli.console import bar, say
 from cutline.cli.lists import Precision, chosen_model
+from cutline.cli.pictures import Asked, pictures
+from cutline.cli.printed import Printed, printed
+from cutline.cli.tally import Tally
+from cutline.errors import UsageError
+from cutline.files import check_not_read
+from cutline.models import find_model
 from cutline.process import no_garbage
+from cutline.results import FORMATS, ResultsFile, Row, Sidecars, sidecar_kinds
 
 __all__ = ["caption"]
+
+
+class Format(StrEnum):
+    """How captions are written. `json` and `jsonl` are the same: an object a line."""
+
+    TEXT = "text"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+    COCO = "coco"
 
 
 def caption(
@@ -41,6 +59,9 @@ def caption(
     precision: Annotated[
         Precision, typer.Option(help="Of the weights, on a CPU: less is faster, and less exact.")
     ] = Precision.FLOAT32,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse pictures that lack their end, however little.")
+    ] = False,
     timings: Annotated[
         bool, typer.Option("--timings", help="Say at the end where the time went.")
     ] = False,
@@ -49,54 +70,112 @@ def caption(
 
     Exit code 1 when some could not be captioned (each is named, the rest is done), 2 when none.
     """
-    from cutline.images import find_images
-
     kinds = sidecar_kinds(sidecar)
-    folder = chosen_model(model)
-    found = find_images(list(_arguments(images)))
-    failures = [sentence for _, sentence in found.problems]
-    for sentence in failures:
-        complain(sentence)
-    if not found.files:
+    _check_options(resume=resume, force=force, writes=bool(out or kinds))
+    asked, tally = pictures(images), Tally()
+    for sentence in asked.problems:
+        tally.fail(sentence)
+    for note in asked.notes:
+        say(note)
+    if not asked.files:
         raise typer.Exit(2)
-    beside = Sidecars(kinds, resume=resume, force=force)
-    with open_output(out, form, resume=resume, force=force, several=len(found.files) > 1) as output:
-        todo = [path for path in found.files if not (output.has(path) or beside.done(path))]
-        if len(todo) < len(found.files):
-            say(f"{len(found.files) - len(todo):,} of {len(found.files):,} were done before.")
-        done = 0
-        plan = Plan(folder, precision, beam, batch_size, told=timings)
-        for row in _rows(todo, plan, failures):
+    folder = find_model(chosen_model(model))
+    inputs = _other_inputs(images, folder)
+    check_not_read(out, [*asked.files, *inputs])
+    with _opened(out, form, asked, resume=resume, force=force) as output:
+        outs = [] if out is None else [out]
+        beside = Sidecars(kinds, asked.files, [*inputs, *outs], resume=resume, force=force)
+        _tell_names(output.notes, beside, tally)
+        known = output.has if out or not kinds else beside.done
+        todo = [path for path in asked.files if beside.left(path) or not known(path)]
+        tally.before = len(asked.files) - len(todo)
+        if tally.before:
+            say(f"{tally.before:,} of {len(asked.files):,} were done before.")
+        rows_show = out is None and sys.stdout.isatty()
+        plan = Plan(
+            folder, precision, beam, batch_size, strict=strict, timed=timings, bar=not rows_show
+        )
+        try:
+            _write_all(_rows(todo, plan, tally) if todo else iter(()), output, beside, tally)
+        except (UsageError, KeyboardInterrupt) as stop:
+            _tell_stop(stop, tally, again=bool(out or kinds))
+    if tally.failures or out or kinds or not asked.single:
+        say(str(tally))
+    if tally.code:
+        raise typer.Exit(tally.code)
+
+
+def _check_options(*, resume: bool, force: bool, writes: bool) -> None:
+    if resume and force:
+        raise UsageError("--resume keeps what is there and --force replaces it; give one of them.")
+    if resume and not writes:
+        raise UsageError("--resume goes on with files; name them by --out FILE or --sidecar txt.")
+
+
+def _other_inputs(images: list[str], model: Path) -> list[Path]:
+    """Return what is read besides pictures: the model, and the list on standard input."""
+    return [*sorted(model.iterdir()), *([Path("/dev/stdin")] if "-" in images else [])]
+
+
+def _opened(
+    out: Path | None, form: Format, asked: Asked, *, resume: bool, force: bool
+) -> AbstractContextManager[Printed | ResultsFile]:
+    kind = FORMATS[form.value]()
+    if out is None:
+        return printed(kind, asked.files, single=asked.single)
+    return ResultsFile.open(out, kind, asked.files, resume=resume, force=force)
+
+
+def _tell_names(notes: list[str], beside: Sidecars, tally: Tally) -> None:
+    """Say before work begins what is written otherwise than expected, or not at all."""
+    for note in notes:
+        say(note)
+    if beside.renamed:
+        say(
+            "Sidecars with the whole name of their picture, because the short one is not free: "
+            f"{len(beside.renamed):,}, such as {beside.renamed[0]}."
+        )
+    for sentences in beside.faults.values():
+        for sentence in sentences:
+            tally.fail(sentence)
+
+
+def _write_all(
+    rows: Iterator[Row], output: Printed | ResultsFile, beside: Sidecars, tally: Tally
+) -> None:
+    for row in rows:
+        if not output.has(row.image):
             output.write(row)
-            for sentence in beside.write(row):
-                failures.append(sentence)
-                complain(sentence)
-            done += 1
-    if failures:
-        raise typer.Exit(1 if done or len(todo) < len(found.files) else 2)
+        for sentence in beside.write(row):
+            tally.fail(sentence)
+        tally.add(unsure=bool(row.caption.unsure))
 
 
-def _arguments(images: list[str]) -> Iterator[str]:
-    """Put the lines of standard input in the place of `-`."""
-    for argument in images:
-        if argument == "-":
-            yield from (line.rstrip("\r\n") for line in sys.stdin if line.strip())
-        else:
-            yield argument
+def _tell_stop(stop: BaseException, tally: Tally, *, again: bool) -> None:
+    """Say what a run had done when it stopped; an error after captions is one of the failures."""
+    if isinstance(stop, KeyboardInterrupt):
+        more = " The same command with --resume goes on." if again else ""
+        say(f"{tally}{more}")
+        raise stop
+    if not tally.captioned:
+        raise stop
+    tally.fail(f"{stop} The same command with --resume goes on.")
 
 
 class Plan(NamedTuple):
-    """How to caption; with `told` where the time went is said at the end."""
+    """How to caption; whether to refuse cut pictures, to say where time went, to show a bar."""
 
     folder: Path
     precision: Precision
     beam: int | None
     batch_size: int
-    told: bool
+    strict: bool
+    timed: bool
+    bar: bool
 
 
-def _rows(paths: list[Path], plan: Plan, failures: list[str]) -> Iterator[Row]:
-    """Caption pictures as they are read; what cannot be read is named and added to `failures`."""
+def _rows(paths: list[Path], plan: Plan, tally: Tally) -> Iterator[Row]:
+    """Caption pictures as they are read; what cannot be read is told."""
     started = time.perf_counter()
     with no_garbage():
         from cutline.captioner import Square, load
@@ -107,15 +186,14 @@ def _rows(paths: list[Path], plan: Plan, failures: list[str]) -> Iterator[Row]:
     captioner.timings |= {"import": imported - started, "load": time.perf_counter() - imported}
     search = captioner.search(beam=plan.beam)
     read: list[Path] = []
-    with bar("captions", len(paths)) as progress:
+    with bar("captions", len(paths), wanted=plan.bar) as progress:
 
         def squares() -> Iterator[Square]:
             for path in paths:
                 try:
-                    square = captioner.square(path)
+                    square = captioner.square(path, strict=plan.strict)
                 except ImageError as error:
-                    failures.append(str(error))
-                    complain(str(error))
+                    tally.fail(str(error))
                     progress(1)
                     continue
                 read.append(path)
@@ -125,5 +203,5 @@ def _rows(paths: list[Path], plan: Plan, failures: list[str]) -> Iterator[Row]:
         for number, best in enumerate(found):
             yield Row(read[number], best[0], captioner.name)
             progress(1)
-    if plan.told:
+    if plan.timed:
         say(f"Time: {captioner.timings}.")

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cutline.cli.console import bar, say
-from cutline.files import write_text
+from cutline.cli.console import bar, say, tell
+from cutline.files import check_free, check_not_read, write_text
 
 __all__ = ["app"]
 
@@ -31,11 +31,13 @@ def check(
 
     Every picture is opened. Exit code 1 when there are faults.
     """
+    check_free(json_file, overwrite=force)
+    check_not_read(json_file, [path])
     from cutline.data.check import check_dataset
     from cutline.data.readers import open_dataset
 
     dataset = open_dataset(path)
-    typer.echo(dataset.describe())
+    tell(dataset.describe())
     for note in dataset.notes:
         say(f"note: {note}")
     done = 0
@@ -48,7 +50,7 @@ def check(
 
         report = check_dataset(dataset, progress=looked)
     for line in report.lines():
-        typer.echo(line)
+        tell(line)
     if json_file:
         write_text(json_file, json.dumps(report.to_dict(), indent=1) + "\n", overwrite=force)
     if not report.ok:

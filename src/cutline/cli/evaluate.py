@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from cutline.cli.console import bar, complain, say, table
+from cutline.cli.console import bar, complain, say, table, tell
 from cutline.cli.figures import EVERY_METRIC, metric_names, score_rows
 from cutline.cli.lists import Precision
-from cutline.files import check_free, write_text
+from cutline.files import check_free, check_not_read, write_text
 
 __all__ = ["evaluate"]
 
@@ -44,6 +44,7 @@ def evaluate(
     Exit code 1 when some pictures could not be read (each is named, the rest is scored).
     """
     check_free(json_file, overwrite=force)
+    check_not_read(json_file, [model, data])
     from cutline.captioner import load
     from cutline.data.readers import open_dataset
     from cutline.evaluation import evaluate as run
@@ -65,7 +66,7 @@ def evaluate(
         )
     rows = score_rows(result.corpus, result.scores.intervals)
     table(f"{model} on {data} ({split}, {len(result.captions):,} images)", rows[0], rows[1:])
-    typer.echo(result.scores.signature)
+    tell(result.scores.signature)
     for metric, reason in result.scores.skipped.items():
         say(f"{metric} was not computed: {reason}")
     if json_file:

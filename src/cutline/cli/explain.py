@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from cutline.cli.console import say
+from cutline.cli.console import say, tell
 from cutline.cli.lists import chosen_model
+from cutline.files import check_free, check_not_read
 
 __all__ = ["explain"]
 
@@ -30,6 +31,8 @@ def explain(
     picture = read_image(image)
     target = out or Path(f"{image.stem}-attention.png")
     folder = chosen_model(model)
+    check_free(target, overwrite=force)
+    check_not_read(target, [image, folder])
     from cutline.captioner import load
     from cutline.explain import check_target
     from cutline.explain import explain as show
@@ -37,5 +40,5 @@ def explain(
     check_target(target, overwrite=force)
     found = load(folder).caption(picture, beam=beam)
     show(picture, found, target, overwrite=force)
-    typer.echo(found.text)
+    tell(found.text)
     say(f"Written: {target}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cutline.cli.console import bar, say, table, working
+from cutline.cli.console import bar, say, table, tell, working
 from cutline.cli.figures import (
     EVERY_METRIC,
     compared_rows,
@@ -106,7 +106,7 @@ def score(
         found["clip"] = asdict(fits)
         signatures.append(fits.signature)
     table(f"{len(made.per_image):,} images of {printable(references)}", rows[0], rows[1:])
-    typer.echo("\n".join(signatures))
+    tell("\n".join(signatures))
     told = _described(files, systems, _texts(known) if known else None)
     found["description"] = {name: one.to_dict() for name, one in told.items()}
     rows = described_rows(told)

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from cutline.data.examples import Photograph, Picture
 from cutline.data.readable import Unreadable, attempt
 from cutline.errors import UsageError
-from cutline.files import printable, write_text
+from cutline.files import cache_folder, printable, write_text
 
 __all__ = ["FeatureTable", "cache_folder", "cached_features"]
 
@@ -47,15 +47,6 @@ class FeatureTable:
 
     features: Halves
     failed: dict[int, str]
-
-
-def cache_folder(given: str | None = None) -> Path:
-    """Return where caches live: as given, `$CUTLINE_CACHE`, or the user's cache folder."""
-    if given:
-        return Path(given).expanduser()
-    if chosen := os.environ.get("CUTLINE_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cutline"
 
 
 def cached_features(

@@ -14,14 +14,12 @@ from cutline.data.readers.tables import Row, read_table
 from cutline.data.results.records import ALLOWED, Found, Record
 from cutline.data.results.shapes import read_json
 from cutline.errors import DataError
+from cutline.results.names import LINE
 
 __all__ = ["parsed", "read_lines", "unhedged"]
 
 _NUMBER = re.compile(r" *\d+(\.0*)? *")
 _NUMBERED = re.compile(r"(?P<name>[^\t]+\.\w{3,4})#\d+")
-# As `cutline caption` writes what may not stand in a line, but nobody else does.
-_ESCAPED = re.compile(r"(\\+)([tnr]|x[0-9a-f]{2}|u[0-9a-f]{4}|U000[01][0-9a-f]{4})")
-_ESCAPES = {"t": "\t", "n": "\n", "r": "\r"}
 
 
 def parsed(text: str) -> Any:
@@ -54,15 +52,7 @@ def _cells(columns: list[str], rows: Sequence[Row], path: Path) -> Iterator[dict
 
 def _unescaped(record: Record) -> Record:
     """Add the name that a line holds with escapes."""
-
-    def one(found: re.Match[str]) -> str:
-        slashes, code = found.groups()
-        half = "\\" * (len(slashes) // 2)
-        if len(slashes) % 2 == 0:
-            return half + code
-        return half + (_ESCAPES.get(code) or chr(int(code[1:], 16)))
-
-    name = _ESCAPED.sub(one, record.name)
+    name = LINE.unescape(record.name)
     if name == record.name:
         return record
     return record._replace(names={**record.names, "unescaped": (name,)})

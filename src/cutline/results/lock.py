@@ -1,0 +1,56 @@
+"""One writer at a time: a lock that the system releases when its process ends, however it ends.
+
+Locks lie in the cache folder, by the file's absolute path, so that nothing lies beside the results.
+They hold for the processes of one user on one machine.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cutline.errors import UsageError
+from cutline.files import printable
+from cutline.results.places import kept_for
+
+__all__ = ["only_writer"]
+
+
+@contextmanager
+def only_writer(path: Path) -> Iterator[None]:
+    """Be the only process that writes to `path`.
+
+    Raises:
+        UsageError: another process is; it is named.
+    """
+    from filelock import FileLock, Timeout  # which loads asyncio
+
+    place = kept_for(path, "locks")
+    lock, holder = FileLock(place.with_suffix(".lock")), place.with_suffix(".pid")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UsageError(
+            f"{printable(path)} is being written by another process{_number(holder)}; wait for "
+            "its end, or give another name."
+        ) from None
+    except (OSError, NotImplementedError) as error:
+        raise UsageError(
+            f"{printable(place.parent)} allows no locks ({error}); set CUTLINE_CACHE to a folder "
+            "on a disk of this machine."
+        ) from None
+    try:
+        with suppress(OSError):
+            holder.write_text(str(os.getpid()), encoding="ascii")
+        yield
+    finally:
+        with suppress(OSError):
+            holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _number(holder: Path) -> str:
+    try:
+        return f" ({int(holder.read_text(encoding='ascii'))})"
+    except (OSError, ValueError):
+        return ""

@@ -1,0 +1,85 @@
+"""One picture's caption, as a model gives it and as a file gives it back."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Captioned", "Row", "StoredRow"]
+
+
+class Captioned(Protocol):
+    """A caption with what its captioner knew of it. `cutline.Caption` is one."""
+
+    @property
+    def text(self) -> str:
+        """The caption."""
+
+    @property
+    def hedged(self) -> str:
+        """The caption, with a word of doubt before it where there is reason to."""
+
+    @property
+    def words(self) -> Sequence[str]:
+        """Its words."""
+
+    @property
+    def log_probs(self) -> Sequence[float]:
+        """The natural log-probability of each word."""
+
+    @property
+    def confidence(self) -> float:
+        """How sure the captioner is, 0 to 1."""
+
+    @property
+    def unsure(self) -> bool | None:
+        """Whether it is not; None where the model is not calibrated."""
+
+    @property
+    def sentinel(self) -> "NDArray[np.floating[Any]] | None":
+        """How much of each look went to the captioner's own memory instead, or None."""
+
+
+class Row(NamedTuple):
+    """One picture's caption, to be written."""
+
+    image: Path
+    caption: Captioned
+    model: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the json format writes.
+
+        `sentinel` only where the decoder has one, `unsure` where the model is calibrated.
+        """
+        caption = self.caption
+        betas = [] if caption.sentinel is None else [round(float(b), 6) for b in caption.sentinel]
+        return {
+            "image": str(self.image),
+            "caption": caption.text,
+            "words": list(caption.words),
+            "log_probs": [round(value, 6) for value in caption.log_probs],
+            **({} if caption.sentinel is None else {"sentinel": betas}),
+            "confidence": round(caption.confidence, 6),
+            **({} if caption.unsure is None else {"unsure": caption.unsure}),
+            "model": self.model,
+        }
+
+
+class StoredRow(NamedTuple):
+    """One picture's caption, read back from a file.
+
+    Attributes:
+        image: its path as it was given; None in COCO results that somebody else wrote.
+        caption: the text, without the word of doubt that the text format puts before it.
+        unsure: whether the captioner was; None where the file does not say.
+        image_id: COCO's id; None in other formats.
+    """
+
+    image: str | None
+    caption: str
+    unsure: bool | None = None
+    image_id: int | str | None = None
