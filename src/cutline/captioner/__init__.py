@@ -1,7 +1,7 @@
 """Captioning: load a captioner, caption pictures. Needs no PyTorch.
 
 captioner   the facade
-load        by folder or name, on ONNX Runtime or PyTorch
+loading     by folder or name, on ONNX Runtime or PyTorch
 backend     encode, start and step, whatever computes them
 onnx        on ONNX Runtime
 generate    a search, and its words
@@ -15,7 +15,7 @@ from cutline.captioner.caption import Caption
 from cutline.captioner.captioner import Captioner, Square, in_batches
 from cutline.captioner.folder import ModelConfig, read_config
 from cutline.captioner.generate import generate, sample_captions
-from cutline.captioner.load import load, model_name
+from cutline.captioner.loading import load, model_name
 from cutline.captioner.onnx import OnnxBackend, Precision
 from cutline.captioner.sureness import Familiar, Sureness, SurenessConfig, mean_log_prob
 

@@ -35,10 +35,15 @@ class Begun(NamedTuple):
 
 
 class Backend(Protocol):
-    """The three parts of a captioner. `grid` is the height and width of the regions."""
+    """The three parts of a captioner."""
 
-    arrays: Arrays
-    grid: tuple[int, int]
+    @property
+    def arrays(self) -> Arrays:
+        """Operations on the backend's arrays."""
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Height and width of the regions."""
 
     def encode(self, pixels: Bytes) -> Looked:
         """Encode pictures (B, S, S, 3) of bytes, in RGB."""

@@ -38,12 +38,12 @@ class Best(NamedTuple):
 class OnnxArrays(NumpyArrays):
     """`cutline.search.Arrays` for what the step graph gives: words are ranked and banned there."""
 
-    def top(self, scores: Any, k: int, banned: Ints) -> tuple[Floats, Ints]:
+    def top(self, scores: Any, k: int, banned: Ints) -> tuple[Floats, Ints]:  # noqa: ARG002
         """See `Arrays.top`."""
         assert isinstance(scores, Best)
         return scores.log_probs[:, :k], scores.words[:, :k]
 
-    def log_probs(self, scores: Any, banned: Ints) -> Floats:
+    def log_probs(self, scores: Any, banned: Ints) -> Floats:  # noqa: ARG002
         """See `Arrays.log_probs`."""
         log_probs: Floats = scores
         return log_probs
@@ -173,9 +173,7 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
     return options
 
 
-def _session(
-    path: Path, options: onnxruntime.SessionOptions
-) -> onnxruntime.InferenceSession:
+def _session(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
     if not path.is_file():
         name = printable(path.parent)
         raise ModelError(
@@ -184,9 +182,7 @@ def _session(
         )
     check_size(path, at_most=LARGEST)
     try:
-        return onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has a dozen kinds that share no base
         raise ModelError(
             f"{printable(path)} cannot be loaded ({shortened(error).rstrip('.')}); copy the folder "

@@ -70,7 +70,8 @@ class Familiar:
         along = away @ self.directions.T
         left = ((away**2).sum(1) - (along**2).sum(1)).clip(min=0)
         far: Floats = (along**2 / self.variances[:-1]).sum(1) + left / self.variances[-1]
-        return far / pooled.shape[1]
+        far /= pooled.shape[1]
+        return far
 
     def tensors(self) -> dict[str, Floats]:
         """Return what is kept on disk."""
@@ -104,4 +105,5 @@ def mean_log_prob(caption: Caption) -> float:
 def _unit(rows: Floats) -> Floats:
     """Divide rows by their length, as `torch.nn.functional.normalize` does."""
     lengths = np.sqrt((rows**2).sum(1, keepdims=True))
-    return rows / lengths.clip(min=1e-12)
+    unit: Floats = rows / lengths.clip(min=1e-12)
+    return unit

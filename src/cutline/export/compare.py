@@ -60,20 +60,23 @@ def _difference(network: Backend, graphs: Backend, ours: Any, theirs: Any) -> ND
     nothing = np.empty(0, dtype=np.int64)
     pairs = [
         (network.arrays.log_probs(ours.scores, nothing), theirs.scores),
-        (ours.attention, theirs.attention),
-        (ours.sentinel, theirs.sentinel),
+        (_numpy(network, ours.attention), _numpy(graphs, theirs.attention)),
+        (_numpy(network, ours.sentinel), _numpy(graphs, theirs.sentinel)),
     ]
     largest = np.zeros(len(theirs.scores))
-    for a, b in pairs:
-        if (a is None) != (b is None):
+    for wanted, found in pairs:
+        if (wanted is None) != (found is None):
             _refuse("step.onnx in what it reports", np.inf)
-        if a is not None:
-            wanted, found = network.arrays.numpy(a), graphs.arrays.numpy(b)
+        if wanted is not None:
             known = np.isfinite(found)
             gap = np.where(known, np.abs(wanted - np.where(known, found, 0)), 0)
             scale = max(1.0, float(np.abs(wanted).max()))
             largest = np.maximum(largest, gap.reshape(len(gap), -1).max(1) / scale)
     return largest
+
+
+def _numpy(backend: Backend, array: Any) -> NDArray[Any] | None:
+    return None if array is None else backend.arrays.numpy(array)
 
 
 def _same(where: str, wanted: NDArray[Any], found: NDArray[Any]) -> None:

@@ -49,7 +49,7 @@ def _weight(node: ir.Node, graph: ir.Graph) -> ir.Value | None:
 def _replace(graph: ir.Graph, node: ir.Node, weight: ir.Value, *, prefix: str) -> None:
     def scalar(value: float, kind: ir.DataType = ir.DataType.FLOAT) -> ir.Value:
         array = np.array(value, kind.numpy())
-        return constant(graph, f"int8.{kind.name.lower()}.{value:g}", ir.tensor(array))
+        return constant(graph, f"int8.{kind.name.lower()}.{value:g}", array)
 
     nodes: list[ir.Node] = []
 
@@ -57,9 +57,9 @@ def _replace(graph: ir.Graph, node: ir.Node, weight: ir.Value, *, prefix: str) -
         nodes.append(ir.node(op, list(inputs), attributes=attributes))  # type: ignore[arg-type]
         return nodes[-1].outputs[0]
 
-    first = constant(graph, "int8.axis.0", ir.tensor(np.array([0])))
-    last = constant(graph, "int8.axis.-1", ir.tensor(np.array([-1])))
-    if node.op_type == "Gemm" and node.attributes.get_int("transB", 0):
+    first = constant(graph, "int8.axis.0", np.array([0]))
+    last = constant(graph, "int8.axis.-1", np.array([-1]))
+    if node.op_type == "Gemm" and node.attributes.get_int("transB", False):
         weight = do("Transpose", weight, perm=[1, 0])
     zero = scalar(ZERO, ir.DataType.UINT8)
 

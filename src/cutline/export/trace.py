@@ -91,7 +91,7 @@ class _Step(nn.Module):
         reported = (out.attention, out.sentinel)
         found = [log_probs, *_tensors(out.state).values()]
         found += [tensor for tensor in reported if tensor is not None]
-        return [tensor.unflatten(0, (images, captions)) for tensor in found]
+        return [tensor.view(images, captions, *tensor.shape[1:]) for tensor in found]
 
 
 @torch.no_grad()
@@ -106,9 +106,8 @@ def trace(encoder: Encoder, decoder: Decoder, *, banned: Sequence[int]) -> Graph
     Raises:
         UsageError: PyTorch cannot make a graph of it; the sentence says of which part and why.
     """
-    encoder, decoder = (
-        copy.deepcopy(part).eval().requires_grad_(False) for part in (encoder, decoder)
-    )
+    encoder = copy.deepcopy(encoder).eval().requires_grad_(False)
+    decoder = copy.deepcopy(decoder).eval().requires_grad_(False)
     encoder.to(memory_format=torch.contiguous_format)  # else symbolic strides take a minute
     side = encoder.preprocessing.size
     pixels = torch.randint(256, (2, side, side, 3), dtype=torch.uint8)
@@ -167,7 +166,9 @@ def _export(what: str, module: nn.Module, example: Any, shapes: Any) -> ir.Model
                 if "specialized" in str(error) or "Constraints violated" in str(error)
                 else ""
             )
-            raise UsageError(f"PyTorch cannot make a graph of the {what}: {reason}{hint}") from error
+            raise UsageError(
+                f"PyTorch cannot make a graph of the {what}: {reason}{hint}"
+            ) from error
     assert program is not None
     model: ir.Model = program.model
     weights = dict(module.named_parameters()) | dict(module.named_buffers())
@@ -220,7 +221,7 @@ def _rank(model: ir.Model) -> None:
     for value, name, kind in zip(
         node.outputs, ("best_log_probs", "best_words"), kinds, strict=True
     ):
-        value.name, value.dtype = name, kind
+        value.name, value.dtype = name, kind  # type: ignore[assignment]
         value.shape = ir.Shape([IMAGES, CAPTIONS, "count"])
     graph.append(node)
     graph.inputs.append(count)

@@ -62,9 +62,7 @@ def refer(model: ir.Model, stored: Mapping[str, Place], location: str) -> None:
             value.const_value = _external(name, stored[name], location)
 
 
-def _unpack(
-    graph: ir.Graph, value: ir.Value, stored: Mapping[str, Place], location: str
-) -> None:
+def _unpack(graph: ir.Graph, value: ir.Value, stored: Mapping[str, Place], location: str) -> None:
     """Let the graph make single precision of a stored tensor before it is first used."""
     name = str(value.name)
     readers = {use.node for use in value.uses()}

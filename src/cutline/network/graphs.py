@@ -46,9 +46,7 @@ def write_graphs(folder: Path, config: ModelConfig, network: Network) -> None:
     graphs = OnnxBackend(
         folder, size=size, vocabulary_size=config.vocabulary_size, grid=grid, threads=1
     )
-    compare(
-        TorchBackend(network), graphs, size=size, vocabulary_size=config.vocabulary_size
-    )
+    compare(TorchBackend(network), graphs, size=size, vocabulary_size=config.vocabulary_size)
 
 
 def _traced(config: ModelConfig, network: Network) -> Graphs:

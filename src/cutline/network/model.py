@@ -161,6 +161,13 @@ class Model:
             ) from None
         return Model(config, network, self.vocabulary, name=self.name)
 
+    def calibrated(self, sureness: Sureness, scores: Mapping[str, Any]) -> "Model":
+        """Return a model that knows how sure to be, and its scores on what it learned that from."""
+        config = self.config.model_copy(
+            update={"sureness": sureness.config, "scores": dict(scores)}
+        )
+        return Model(config, self.network, self.vocabulary, sureness, self.name)
+
     def _tensors(self, of: str) -> dict[str, Tensor]:
         """Return what `model.safetensors` is to hold, all of it finite."""
         weights = self.network.state_dict()
@@ -229,5 +236,3 @@ def _opened(path: Path) -> Iterator[Read]:
             f"model.safetensors is cut off or damaged ({error}); copy the file again, or train "
             "again."
         ) from None
-
-

@@ -6,6 +6,7 @@ in half precision. Vectors are small, and stay as they are.
 """
 
 from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 

@@ -50,8 +50,10 @@ def load(
             "(pip install 'cutline[train]')."
         )
     folder = find_model(path)
-    return _on_onnx(folder, precision, threads) if backend == "onnx" else _on_torch(
-        folder, precision, threads, device
+    return (
+        _on_onnx(folder, precision, threads)
+        if backend == "onnx"
+        else _on_torch(folder, precision, threads, device)
     )
 
 
@@ -80,14 +82,10 @@ def _on_onnx(folder: Path, precision: Precision, threads: int | None) -> Caption
         threads=threads,
     )
     sureness = read_sureness(folder, parts, feature_size=graphs.feature_size)
-    return Captioner(
-        config, graphs, parts.vocabulary, sureness=sureness, name=model_name(folder)
-    )
+    return Captioner(config, graphs, parts.vocabulary, sureness=sureness, name=model_name(folder))
 
 
-def _on_torch(
-    folder: Path, precision: Precision, threads: int | None, device: str
-) -> Captioner:
+def _on_torch(folder: Path, precision: Precision, threads: int | None, device: str) -> Captioner:
     if precision != "float32":
         raise UsageError(
             f"precision is {precision}, which PyTorch does not caption in here; leave it out, or "
