@@ -4,6 +4,9 @@ captioner   the facade
 loading     by folder or name, on ONNX Runtime or PyTorch
 backend     encode, start and step, whatever computes them
 onnx        on ONNX Runtime
+session     a graph that has been loaded
+graph_file  a graph that has not, looked at first
+weights     whether they are numbers
 generate    a search, and its words
 caption     what is said of a picture
 sureness    how sure it is

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from safetensors import SafetensorError, safe_open
 
 from cutline.captioner.sureness import Familiar, Sureness, SurenessConfig
+from cutline.captioner.weights import WEIGHTS
 from cutline.config import LARGEST_SIDE, DecoderConfig, EncoderConfig, SearchConfig
 from cutline.errors import ModelError
 from cutline.files import printable
@@ -51,7 +52,6 @@ Storage = Literal["float32", "float16", "int8"]
 
 FORMAT: Literal[2] = 2
 SURENESS = "sureness."  # before the names of its tensors
-WEIGHTS = "model.safetensors"
 GRAPHS = ("encode.onnx", "start.onnx", "step.onnx", "step.int8.onnx")
 FILES = ("config.json", WEIGHTS, "tokenizer.json")
 CARD = "README.md"

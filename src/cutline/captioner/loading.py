@@ -80,6 +80,7 @@ def _on_onnx(folder: Path, precision: Precision, threads: int | None) -> Caption
         grid=config.grid,
         precision=precision,
         threads=threads,
+        header=parts.header,
     )
     sureness = read_sureness(folder, parts, feature_size=graphs.feature_size)
     return Captioner(config, graphs, parts.vocabulary, sureness=sureness, name=model_name(folder))

@@ -7,24 +7,25 @@ size, `V` vocabulary.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
-import onnxruntime
 
 from cutline.captioner.backend import Begun, Bytes, Looked
+from cutline.captioner.graph_file import check_graph
+from cutline.captioner.session import FLOAT, INT64, UINT8, Session, Value, session_options
+from cutline.captioner.weights import WEIGHTS, check_weights, places
 from cutline.errors import ModelError, UsageError, did_you_mean
 from cutline.files import printable
+from cutline.models.header import Entry, read_header
 from cutline.search import NumpyArrays, Scored
 from cutline.search.arrays import Floats, Ints
-from cutline.untrusted import MEGABYTE, check_size, shortened
 
 __all__ = ["OnnxBackend", "Precision", "default_threads"]
 
 Precision = Literal["float32", "int8"]
-LARGEST = 64 * MEGABYTE  # bytes of a graph, which holds no weights
 MOST_THREADS = 4  # more than that help a photograph little
 
 
@@ -66,9 +67,11 @@ class OnnxBackend:
         precision: of the decoder's products, whatever the weights are stored in: `float32`, or
             `int8`, which is faster and may choose another word.
         threads: that compute one product; by default the processor's, at most four.
+        header: of `model.safetensors`, where it has been read already.
 
     Raises:
-        ModelError: a graph is missing, cannot be loaded, or does not fit `config.json`.
+        ModelError: a graph is missing, cannot be loaded, is none that Cutline exports, or does not
+            fit `config.json` and `model.safetensors`; or weights are not finite.
         UsageError: there is no such precision, or no positive number of threads.
     """
 
@@ -81,6 +84,7 @@ class OnnxBackend:
         grid: tuple[int, int],
         precision: Precision = "float32",
         threads: int | None = None,
+        header: Mapping[str, Entry] | None = None,
     ) -> None:
         if precision not in get_args(Precision):
             raise UsageError(
@@ -89,30 +93,37 @@ class OnnxBackend:
             )
         if threads is not None and threads < 1:
             raise UsageError(f"threads is {threads}; give 1 or more, or leave it out.")
-        options = _options(threads or default_threads())
         step = "step.onnx" if precision == "float32" else f"step.{precision}.onnx"
+        paths = [folder / name for name in ("encode.onnx", "start.onnx", step)]
+        weights = folder / WEIGHTS
+        stored = places(weights, read_header(weights) if header is None else header)
+        used = {name for path in paths for name in _look(path, stored)}
+        check_weights(weights, stored, used)
+        options = session_options(threads or default_threads())
         self.arrays = OnnxArrays()
         self.grid = grid
         self.vocabulary_size = vocabulary_size
-        self._encode, self._start, self._step = (
-            _session(folder / name, options) for name in ("encode.onnx", "start.onnx", step)
-        )
-        self._memory = [name for name in _names(self._step, "in") if name.startswith("memory.")]
-        self._state = [name for name in _names(self._step, "in") if name.startswith("state.")]
-        self._reports = [
-            name for name in ("attention", "sentinel") if name in _names(self._step, "out")
-        ]
-        self._check(folder, size)
+        self._encode, self._start, self._step = (Session(path, options) for path in paths)
+        self._memory = [name for name in self._step.inputs if name.startswith("memory.")]
+        self._state = [name for name in self._step.inputs if name.startswith("state.")]
+        self._reports = [name for name in ("attention", "sentinel") if name in self._step.outputs]
+        fault = self._misfit(size)
+        if fault:
+            raise ModelError(
+                f"{printable(folder)}: {fault}; the graphs (*.onnx) do not fit each other or "
+                "config.json, and all files of a model must come from the same save."
+            )
 
     def encode(self, pixels: Bytes) -> Looked:
         """See `Backend.encode`."""
-        return Looked(*self._encode.run(["grid", "pooled"], {"pixels": pixels}))
+        sizes = pixels.shape[:1]
+        return Looked(*self._encode.run(["grid", "pooled"], {"pixels": pixels}, sizes))
 
     def start(self, looked: Looked) -> Begun:
         """See `Backend.start`."""
-        asked = _names(self._start, "in")
+        asked = self._start.inputs
         given = {name: value for name, value in looked._asdict().items() if name in asked}
-        found = self._start.run([*self._memory, *self._state], given)
+        found = self._start.run([*self._memory, *self._state], given, looked.grid.shape[:1])
         count = len(self._memory)
         return Begun(tuple(found[:count]), tuple(found[count:]))
 
@@ -129,7 +140,9 @@ class OnnxBackend:
         }
         ranked = ["best_log_probs", "best_words"] if best else ["log_probs"]
         states = [f"new.{name}" for name in self._state]
-        found = self._step.run([*ranked, *states, *self._reports], given)
+        found = self._step.run([*ranked, *states, *self._reports], given, shape)
+        if best and not self._are_words(found[1], (*shape, count)):
+            raise self._step.fault("gives words that are none")
         rows = [array.reshape(len(words), *array.shape[2:]) for array in found]
         scores, rest = (Best(*rows[:2]), rows[2:]) if best else (rows[0], rows[1:])
         reports = dict(zip(self._reports, rest[len(states) :], strict=True))
@@ -138,66 +151,51 @@ class OnnxBackend:
     @property
     def feature_size(self) -> int:
         """`D`, of the pooled feature."""
-        return int(_shape(self._encode, "pooled", "out")[-1])
+        pooled = self._encode.outputs.get("pooled")
+        size = pooled.shape[-1] if pooled and pooled.shape else 0
+        return size if isinstance(size, int) else 0
 
-    def _check(self, folder: Path, size: int) -> None:
-        """Compare the graphs with each other and with `config.json`."""
-        looked, moved = {"grid", "pooled"}, {*self._memory, *self._state}
-        ranked = {"log_probs", "best_log_probs", "best_words"}
-        new = {f"new.{name}" for name in self._state}
-        regions = self.grid[0] * self.grid[1]
-        fits = (
-            _shape(self._encode, "pixels")[1:] == [size, size, 3]
-            and set(_names(self._encode, "out")) == looked
-            and _shape(self._encode, "grid", "out")[1:] == [regions, self.feature_size]
-            and set(_names(self._start, "in")) <= looked
-            and set(_names(self._start, "out")) >= moved
-            and set(_names(self._step, "in")) == {"words", "count", *moved}
-            and set(_names(self._step, "out")) >= ranked | new
-            and _shape(self._step, "log_probs", "out")[-1:] == [self.vocabulary_size]
-        )
-        if not fits:
-            raise ModelError(
-                f"{printable(folder)}: the graphs (*.onnx) do not fit each other or config.json; "
-                "all files of a model must come from the same save."
+    def _are_words(self, words: Ints, shape: tuple[int, ...]) -> bool:
+        """Whether words have this shape, and are of the vocabulary."""
+        return words.shape == shape and words.min() >= 0 and words.max() < self.vocabulary_size
+
+    def _misfit(self, size: int) -> str:
+        """Compare what goes in and out with each other and `config.json`; say what is wrong."""
+        regions, features = self.grid[0] * self.grid[1], self.feature_size
+        looked = {
+            "grid": Value(FLOAT, ("images", regions, features)),
+            "pooled": Value(FLOAT, ("images", features)),
+        }
+        begun = self._start.outputs
+        states = {n: begun[n].of_captions() for n in self._state if n in begun}
+        ranked = ("images", "captions", "count")
+        step = {
+            "log_probs": Value(FLOAT, ("images", "captions", self.vocabulary_size)),
+            "best_log_probs": Value(FLOAT, ranked),
+            "best_words": Value(INT64, ranked),
+            **{f"new.{name}": value for name, value in states.items()},
+        }
+        reports = {
+            "attention": Value(FLOAT, ("images", "captions", regions)),
+            "sentinel": Value(FLOAT, ("images", "captions")),
+        }
+        given = {"words": Value(INT64, ("images", "captions")), "count": Value(INT64, (1,))}
+        memory = {name: begun[name] for name in self._memory if name in begun}
+        return (
+            self._encode.differs({"pixels": Value(UINT8, ("images", size, size, 3))}, looked)
+            or self._start.differs({n: v for n, v in looked.items() if n in self._start.inputs}, {})
+            or self._step.differs(
+                given | memory | states, step | {name: reports[name] for name in self._reports}
             )
+        )
 
 
-def _options(threads: int) -> onnxruntime.SessionOptions:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    # threads that wait sleep: a busy machine's other processes need the cores
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
-
-
-def _session(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-    if not path.is_file():
+def _look(path: Path, stored: Mapping[str, Entry]) -> set[str]:
+    """Check a graph before it is loaded; return the weights that it takes."""
+    if not os.path.lexists(path):
         name = printable(path.parent)
         raise ModelError(
             f"{name} has no {path.name}; `cutline export {name} NEW_FOLDER` makes the graphs anew "
             "(pip install 'cutline[train]')."
         )
-    check_size(path, at_most=LARGEST)
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime has a dozen kinds that share no base
-        raise ModelError(
-            f"{printable(path)} cannot be loaded ({shortened(error).rstrip('.')}); copy the folder "
-            "again, or export it again."
-        ) from None
-
-
-def _values(session: onnxruntime.InferenceSession, side: str) -> Mapping[str, Sequence[Any]]:
-    values = session.get_inputs() if side == "in" else session.get_outputs()
-    return {value.name: value.shape for value in values}
-
-
-def _names(session: onnxruntime.InferenceSession, side: str) -> list[str]:
-    return list(_values(session, side))
-
-
-def _shape(session: onnxruntime.InferenceSession, name: str, side: str = "in") -> list[Any]:
-    return list(_values(session, side).get(name, []))
+    return check_graph(path, stored)
