@@ -16,7 +16,17 @@ from cutline.errors import CutlineError, MissingDependencyError
 
 __all__ = ["run"]
 
-TRAIN = ("torch", "timm", "lightning", "tensorboard", "tokenizers", "onnx", "onnx_ir", "onnxscript")
+TRAIN = (
+    "lightning",
+    "onnx",
+    "onnx_ir",
+    "onnxscript",
+    "tensorboard",
+    "timm",
+    "tokenizers",
+    "torch",
+    "torchvision",
+)
 EXTRAS = {**dict.fromkeys(TRAIN, "train"), "matplotlib": "explain"}
 
 
