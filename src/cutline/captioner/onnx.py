@@ -141,6 +141,8 @@ class OnnxBackend:
         ranked = ["best_log_probs", "best_words"] if best else ["log_probs"]
         states = [f"new.{name}" for name in self._state]
         found = self._step.run([*ranked, *states, *self._reports], given, shape)
+        if np.isnan(found[0]).any():
+            raise self._step.fault("gives no probabilities that are numbers, of finite weights")
         if best and not self._are_words(found[1], (*shape, count)):
             raise self._step.fault("gives words that are none")
         rows = [array.reshape(len(words), *array.shape[2:]) for array in found]

@@ -47,10 +47,10 @@ class Session:
             self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
+            self.inputs = _values(self._session.get_inputs())
+            self.outputs = _values(self._session.get_outputs())
         except Exception as error:  # ONNX Runtime has a dozen kinds that share no base
             raise self.fault(f"cannot be loaded ({_reason(error)})") from None
-        self.inputs = _values(self._session.get_inputs())
-        self.outputs = _values(self._session.get_outputs())
 
     def run(
         self, names: Sequence[str], given: Mapping[str, Any], sizes: tuple[int, ...]
