@@ -120,6 +120,10 @@ class Decoder(nn.Module, ABC):
         """
         return None
 
+    def without_draws(self) -> "Decoder":
+        """Return what a graph computes: this decoder, or one of its weights that draws nothing."""
+        return self
+
     @abstractmethod
     def project(self, output: Tensor) -> Tensor:
         """Map outputs (..., O) to unnormalised scores of the vocabulary (..., V)."""

@@ -13,6 +13,7 @@ nothing yet teach the words to do without the image.
 Shapes: `B` images, `N` captions, `R` regions, `D` feature size, `H` hidden.
 """
 
+import copy
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -83,6 +84,14 @@ class Hard(Soft):
         h, c = super().start(memory)
         undecided = torch.full((h.shape[0],), UNDECIDED, device=h.device)
         return State(h, c, undecided)
+
+    def without_draws(self) -> "Hard":
+        """As `Decoder`: where it would draw a region, look at the likeliest."""
+        if self.inference != "sample":
+            return self
+        likeliest = copy.copy(self)
+        likeliest.inference = "argmax"
+        return likeliest
 
     def run(self, words: Tensor, lengths: Tensor, memory: Memory) -> Ran | None:
         """As `soft`, in training; a caption whose places are drawn has looks of its own."""

@@ -32,6 +32,7 @@ from torch.nn import functional as F
 from cutline.decoders import Decoder
 from cutline.encoders import Encoder
 from cutline.errors import UsageError
+from cutline.export.operators import OPERATORS
 from cutline.functional import Features
 
 __all__ = ["Graphs", "trace"]
@@ -156,6 +157,7 @@ def _export(what: str, module: nn.Module, example: Any, shapes: Any) -> ir.Model
                 example,
                 dynamo=True,
                 dynamic_shapes=shapes,
+                custom_translation_table=OPERATORS,
                 optimize=False,
                 verbose=False,
             )
@@ -205,10 +207,23 @@ def _name(
 ) -> None:
     """Give inputs and outputs their names; `new` ones get `new.` before what is an input, too."""
     taken = set(inputs) if new else set()
+    _separate(model.graph)
     for value, name in zip(model.graph.inputs, inputs, strict=True):
         value.name = name
     for value, name in zip(model.graph.outputs, outputs, strict=True):
         value.name = f"new.{name}" if name in taken else name
+
+
+def _separate(graph: ir.Graph) -> None:
+    """Let no output be an input, a weight or another output, too: each has one name only."""
+    seen: set[ir.Value] = set()
+    for place, value in enumerate(graph.outputs):
+        if value.producer() is None or value in seen:
+            node = ir.node("Identity", [value])
+            node.outputs[0].type, node.outputs[0].shape = value.type, value.shape
+            graph.append(node)
+            graph.outputs[place] = node.outputs[0]
+        seen.add(value)
 
 
 def _rank(model: ir.Model) -> None:

@@ -1,5 +1,6 @@
 """The graphs of a model folder: traced once for each architecture, compared, written."""
 
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 
@@ -31,6 +32,14 @@ def write_graphs(folder: Path, config: ModelConfig, network: Network) -> None:
         ModelError: a graph differs from the network.
         UsageError: PyTorch makes no graph of it.
     """
+    decoder = network.decoder.without_draws()
+    if decoder is not network.decoder:
+        warnings.warn(
+            "The decoder draws where it looks (decoder.inference=sample), which a graph cannot: on "
+            "ONNX Runtime it looks where that is likeliest; backend='torch' draws.",
+            stacklevel=2,
+        )
+        network = Network(network.encoder, decoder).eval()
     stored = places(folder / WEIGHTS)
     for name, model in _traced(config, network)._asdict().items():
         graph = model.clone()
