@@ -26,27 +26,27 @@ def quantise(model: ir.Model) -> int:
     graph = model.graph
     found = 0
     for node in list(graph):
-        weight = _weight(node, graph)
-        if weight is not None:
-            _replace(graph, node, weight, prefix=f"int8.{found}")
+        product = _weight(node, graph)
+        if product is not None:
+            _replace(graph, node, *product, prefix=f"int8.{found}")
             found += 1
     return found
 
 
-def _weight(node: ir.Node, graph: ir.Graph) -> ir.Value | None:
-    """Return the weight (2-D) that a node multiplies with, if it is such a product."""
+def _weight(node: ir.Node, graph: ir.Graph) -> tuple[ir.Value, int] | None:
+    """Return the stored weight (2-D) that a node multiplies with, and the axis of its outputs."""
     if node.op_type not in ("MatMul", "Gemm"):
         return None
-    value = node.inputs[1]
-    source = value
+    source, turned = node.inputs[1], bool(node.attributes.get_int("transB", 0))
     if source is not None and (maker := source.producer()) is not None:
         source = maker.inputs[0] if maker.op_type == "Transpose" else None
-    if value is None or source is None or source.name not in graph.initializers:
+        turned = not turned
+    if source is None or source.name not in graph.initializers:
         return None
-    return value if source.shape is not None and len(source.shape) == 2 else None
+    return (source, 1 - turned) if source.shape is not None and len(source.shape) == 2 else None
 
 
-def _replace(graph: ir.Graph, node: ir.Node, weight: ir.Value, *, prefix: str) -> None:
+def _replace(graph: ir.Graph, node: ir.Node, weight: ir.Value, axis: int, *, prefix: str) -> None:
     def scalar(value: float, kind: ir.DataType = ir.DataType.FLOAT) -> ir.Value:
         array = np.array(value, kind.numpy())
         return constant(graph, f"int8.{kind.name.lower()}.{value:g}", array)
@@ -57,21 +57,24 @@ def _replace(graph: ir.Graph, node: ir.Node, weight: ir.Value, *, prefix: str) -
         nodes.append(ir.node(op, list(inputs), attributes=attributes))  # type: ignore[arg-type]
         return nodes[-1].outputs[0]
 
-    first = constant(graph, "int8.axis.0", np.array([0]))
+    def scale_of(value: ir.Value | None, *, keepdims: int) -> ir.Value:
+        """Return what makes the largest number of a row `LARGEST`."""
+        ends = [do(f"Reduce{end}", value, last, keepdims=keepdims) for end in ("Max", "Min")]
+        span = do("Max", ends[0], do("Neg", ends[1]), scalar(LEAST))
+        return do("Div", span, scalar(LARGEST))
+
     last = constant(graph, "int8.axis.-1", np.array([-1]))
-    if node.op_type == "Gemm" and node.attributes.get_int("transB", False):
-        weight = do("Transpose", weight, perm=[1, 0])
     zero = scalar(ZERO, ir.DataType.UINT8)
+    # constants of the runtime, which keeps all of them while it loads: few are as large as a weight
+    assert weight.shape is not None
+    size = int(weight.shape[axis])  # type: ignore[arg-type]
+    zeros = constant(graph, f"int8.zeros.{size}", np.full(size, ZERO, np.uint8))
+    turned = weight if axis == 0 else do("Transpose", weight, perm=[1, 0])
+    column = scale_of(turned, keepdims=0)
+    whole = do("Transpose", do("QuantizeLinear", turned, column, zeros, axis=0), perm=[1, 0])
 
-    def rounded(value: ir.Value | None, axis: ir.Value) -> tuple[ir.Value, ir.Value]:
-        """Return bytes, and the scale along an axis."""
-        span = do("Max", do("ReduceMax", do("Abs", value), axis, keepdims=1), scalar(LEAST))
-        scale = do("Div", span, scalar(LARGEST))
-        shifted = do("Add", do("Round", do("Div", value, scale)), scalar(ZERO))
-        return do("Cast", shifted, to=ir.DataType.UINT8), scale
-
-    whole, column = rounded(weight, first)  # constants of the runtime
-    byte, row = rounded(node.inputs[0], last)
+    row = scale_of(node.inputs[0], keepdims=1)
+    byte = do("QuantizeLinear", do("Div", node.inputs[0], row), scalar(1), zero)
     total = do("Cast", do("MatMulInteger", byte, whole, zero, zero), to=ir.DataType.FLOAT)
     result = do("Mul", do("Mul", total, row), column)
     if node.op_type == "Gemm" and len(node.inputs) > 2 and node.inputs[2] is not None:
