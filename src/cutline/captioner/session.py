@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import onnxruntime
+import onnxruntime  # type: ignore[import-untyped]
 
 from cutline.errors import ModelError
 from cutline.files import printable
