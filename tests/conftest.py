@@ -36,3 +36,14 @@ def tool(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "tools"))
     monkeypatch.syspath_prepend(str(ROOT))
     return import_module
+
+
+@pytest.fixture
+def no_heif(monkeypatch):
+    """Read pictures as where pillow-heif is not installed, whether it is or not."""
+    from cutline.images import kinds
+
+    formats = tuple(name for name in kinds._FORMATS if name != kinds.HEIF)
+    suffixes = dict.fromkeys(kinds._SUFFIXES[kinds.HEIF].split(), (kinds.HEIF, False))
+    monkeypatch.setattr(kinds, "_FORMATS", formats)
+    monkeypatch.setattr(kinds, "_BY_SUFFIX", {**kinds._BY_SUFFIX, **suffixes})

@@ -43,7 +43,7 @@ class StandIn:
     def square(self, path, *, strict=False):
         from cutline.images import read_image
 
-        read_image(path)
+        read_image(path, strict=strict)
         return path
 
     def caption_squares(self, squares, _search, batch_size):

@@ -8,6 +8,8 @@ from PIL import features
 from cutline.images import IMAGE_SUFFIXES, FoundImages, find_images
 from pictures import made
 
+pytestmark = pytest.mark.usefixtures("no_heif")
+
 
 @pytest.fixture
 def album(tmp_path, monkeypatch):

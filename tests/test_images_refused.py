@@ -7,7 +7,6 @@ import threading
 import warnings
 import zlib
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,8 @@ from cutline.errors import ImageError
 from cutline.files import printable
 from cutline.images import read_image
 from cutline.images.kinds import ALLOWED
+
+pytestmark = pytest.mark.usefixtures("no_heif")
 
 PICTURE = Image.radial_gradient("L").resize((64, 48)).convert("RGB")
 
@@ -187,7 +188,6 @@ def test_a_kind_that_cannot_be_read_is_named_by_its_bytes(name, tmp_path):
     assert refusal(tmp_path / name).startswith(f"{tmp_path / name} is {said}")
 
 
-@pytest.mark.skipif(find_spec("pillow_heif") is not None, reason="then it can be read")
 def test_a_heic_file_says_what_to_install():
     assert "pip install 'cutline[heic]' reads it." in refusal(FOREIGN["a.heic"][0] + bytes(400))
 

@@ -184,5 +184,7 @@ def test_a_report_of_nothing_is_a_page(tmp_path):
 
 def test_a_report_is_not_overwritten_unasked(tmp_path):
     (tmp_path / "r.html").touch()
-    with pytest.raises(UsageError, match=r"r\.html exists; give another name or --force"):
+    with pytest.raises(
+        UsageError, match=r"r\.html exists and is not overwritten; give another name"
+    ):
         write_report([], tmp_path / "r.html", title="x", summary={})

@@ -66,7 +66,7 @@ def _in_a_cell(character: str) -> bool:
 # For a line of text: everything that a terminal would obey, tabs and all line ends.
 LINE = Escapes(
     lambda character: printable(character) != character,
-    r"[tnr]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}",
+    r"[tnr]|x[0-9a-f]{2}|u[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4}",
 )
 # For a cell of csv, which quotes may hold together: white space of all kinds stays as it is.
 CELL = Escapes(_in_a_cell, r"x[0-9a-f]{2}|ud[89a-f][0-9a-f]{2}")
