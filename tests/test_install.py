@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT
 from cutline.data.scenes import Scene, captions, draw
 
+ROOT = Path(__file__).resolve().parents[1]
 SMALL = ROOT / ".venv-small"
 MB = 1_000_000
 TRAINING = [

@@ -106,8 +106,9 @@ class Vocabulary:
         return [self.start, *words[:max_words], self.end]
 
     def words(self, numbers: Sequence[int]) -> list[str]:
-        """Return the words of `numbers`, special ones included."""
-        return [self.all_words[int(number)] for number in numbers]
+        """Return the words of `numbers`, special ones included; a number of no word is `<unk>`."""
+        known = range(len(self.all_words))
+        return [self.all_words[int(n)] if int(n) in known else UNK for n in numbers]
 
     def join(self, words: Sequence[str]) -> str:
         """Return the text of words.

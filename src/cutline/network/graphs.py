@@ -16,7 +16,7 @@ from cutline.vocabulary import Vocabulary
 
 __all__ = ["write_graphs"]
 
-KEPT = 4  # traced architectures: tracing takes seconds, and a training saves after each epoch
+KEPT = 32  # traced architectures: tracing takes seconds, and a training saves after each epoch
 _TRACED: OrderedDict[str, Graphs] = OrderedDict()
 
 
