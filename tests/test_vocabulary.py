@@ -157,9 +157,7 @@ def test_a_file_that_is_no_tokenizer_is_refused(tmp_path):
     whole = path.read_text()
     for content in (whole[: len(whole) // 2], "", "{}", "[1, 2]"):
         path.write_text(content)
-        with pytest.raises(
-            ModelError, match=r"is not a tokenizer: |cannot be read: "
-        ):
+        with pytest.raises(ModelError, match=r"is not a tokenizer: |cannot be read: "):
             Vocabulary.load(path)
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ModelError, match="cannot be read: 'utf-8' codec can't decode"):
