@@ -2,13 +2,21 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+UV := $(BIN)/uv
+# An environment without PyTorch: the base dependencies, and the wheel.
+SMALL := .venv-small
+SMALL_READY := $(SMALL)/.ready
+SMALL_WHEEL := $(SMALL)/wheel/.installed
+PACKED := pyproject.toml README.md LICENSE $(shell find src recipes -name __pycache__ -prune -o -print)
 
-.PHONY: demo test test-slow lint bench docs lock clean
+.PHONY: demo small test test-slow lint bench docs lock clean
 
 demo: $(READY)  ## train, score and explain a captioner on the built-in scenes
 	$(BIN)/cutline demo
 
-test: lint  ## lint, types, architecture, then the tests
+small: $(SMALL_WHEEL)  ## the wheel, installed where there is no PyTorch
+
+test: lint small  ## lint, types, architecture, then the tests
 	$(BIN)/pytest -n 2
 
 test-slow: $(READY)  ## the tests that take minutes
@@ -27,15 +35,28 @@ docs: $(READY)  ## the documentation, links checked, into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lock: $(READY)  ## pin every dependency again, without index addresses
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	    --no-emit-index-url --no-header --no-annotate --output-file requirements.lock --upgrade
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv --without-pip .venv
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet "uv>=0.5"
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(UV) pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+$(SMALL_READY): requirements.lock pyproject.toml | $(READY)
+	$(PYTHON) -m venv --clear --without-pip $(SMALL)
+	$(UV) pip install --quiet --python $(SMALL)/bin/python --compile-bytecode \
+	    --constraints requirements.lock -r pyproject.toml
+	touch $@
+
+$(SMALL_WHEEL): $(SMALL_READY) $(PACKED)
+	rm -rf $(@D)
+	$(UV) build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir $(@D)
+	$(UV) pip install --quiet --python $(SMALL)/bin/python --compile-bytecode \
+	    --no-deps --reinstall $(@D)/*.whl
 	touch $@
 
 clean:
-	rm -rf .venv site build dist
+	rm -rf .venv $(SMALL) site build dist

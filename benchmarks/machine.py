@@ -14,6 +14,8 @@ import torch
 
 __all__ = ["Product", "describe", "matmul_precision", "seconds", "seconds_of"]
 
+VERSIONS = ("onnxruntime", "torch", "torchvision", "timm", "numpy", "pillow")
+
 
 class Product(NamedTuple):
     """A matrix product (m, k) x (k, n), `times` of them."""
@@ -64,7 +66,7 @@ def describe() -> dict[str, str | int]:
         "processor": _processor(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
-        **{name: version(name) for name in ("torch", "torchvision", "timm", "numpy", "pillow")},
+        **{name: version(name) for name in VERSIONS},
     }
 
 

@@ -13,37 +13,34 @@ import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import torch
 
+from benchmarks.drawn import BANNED, END, START, STEPS, WIDTH, draw, on_onnx
 from benchmarks.plain import PlainEncoder, PlainSoft, read_plainly
 from benchmarks.work import Work
-from cutline import __version__
-from cutline.captioner import Captioner, ModelConfig, build_network
-from cutline.config import Recipe
+from cutline.captioner import Captioner, Precision
 from cutline.data.readers import open_dataset
-from cutline.decoders import Soft, precisions
-from cutline.vocabulary import Vocabulary
+from cutline.decoders import Soft
 
 FOLDER, FEW = 256, 8
 OURS = "mobilenetv2_100"
 WORDS = 2633
 # The system of the tutorial that most people have: encoder, side in pixels, grid, words (of COCO).
 TUTORIAL = ("resnet101", 256, 14, 9490)
-STEPS, WIDTH = 20, 5
-START, END, BANNED = 1, 2, [0, 1, 3]
 
 
 def works() -> Iterator[Work]:
     """Yield the works."""
     jpegs = photographs(FOLDER)
-    captioner = build(OURS)
     with tempfile.TemporaryDirectory() as name:
         model = Path(name) / "model"
-        captioner.save(model)
-        yield from one_photograph(captioner, jpegs[0])
-        yield from features(captioner)
-        yield from folder(captioner, jpegs)
+        draw({"name": OURS}, WORDS).save(model)
+        ours = {which: on_onnx(model, which) for which in get_args(Precision)}
+        yield from one_photograph(ours, jpegs[0])
+        yield from features(ours["float32"])
+        yield from folder(ours, jpegs)
         yield from starting(model, jpegs[0], Path(name))
 
 
@@ -56,32 +53,6 @@ def photographs(count: int) -> list[bytes]:
         example.picture.open().resize((640, 480)).save(buffer, "JPEG", quality=90)
         made.append(buffer.getvalue())
     return made
-
-
-def build(encoder: str) -> Captioner:
-    """Build a captioner as large as one of Flickr8k, with drawn weights."""
-    torch.manual_seed(0)
-    recipe = Recipe.model_validate(
-        {
-            "data": {"path": "scenes"},
-            "encoder": {"name": encoder, "weights": "random"},
-            "decoder": {"name": "soft", "dropout": 0.0},
-        }
-    )
-    vocabulary = Vocabulary.build([f"word{n}" for n in range(WORDS - 4)], min_frequency=1)
-    network = build_network(recipe.encoder, recipe.decoder, vocabulary_size=len(vocabulary)).eval()
-    assert isinstance(network.decoder, Soft)
-    with torch.no_grad():
-        network.decoder.L_o.bias[END] = -100
-    config = ModelConfig(
-        cutline_version=__version__,
-        encoder=recipe.encoder,
-        decoder=recipe.decoder,
-        vocabulary_size=len(vocabulary),
-        preprocessing=network.encoder.preprocessing,
-        search=recipe.search.model_copy(update={"beam": WIDTH, "max_words": STEPS}),
-    )
-    return Captioner(config, network, vocabulary)
 
 
 class Plain:
@@ -105,22 +76,17 @@ class Plain:
         )
 
 
-def one_photograph(captioner: Captioner, jpeg: bytes) -> Iterator[Work]:
+def one_photograph(ours: dict[Precision, Captioner], jpeg: bytes) -> Iterator[Work]:
     """Compare one photograph in a warm process, and say where ours spends its time."""
-    side = captioner.network.encoder.preprocessing.size
+    side = ours["float32"].config.preprocessing.size
     plains = {"photo_warm": Plain(*TUTORIAL), "photo_warm_same": Plain(OURS, side, None, WORDS)}
-    for precision in precisions():
-        if precision == "int8":
-            continue
-        ours = Captioner(
-            captioner.config, captioner.network, captioner.vocabulary, precision=precision
-        )
-        note = parts(ours, jpeg)
+    for precision, captioner in ours.items():
+        note = parts(captioner, jpeg)
         for name, plain in plains.items():
             yield Work(
                 name,
                 "photos/s",
-                partial(ours.caption, jpeg),
+                partial(captioner.caption, jpeg),
                 partial(plain.caption, jpeg),
                 dtype=precision,
                 rounds=9,
@@ -141,33 +107,26 @@ def parts(captioner: Captioner, jpeg: bytes) -> str:
 
 def features(captioner: Captioner) -> Iterator[Work]:
     """Compare encoding pictures that have been read."""
-    side = captioner.network.encoder.preprocessing.size
-    pixels = torch.randint(256, (64, 3, side, side), dtype=torch.uint8)
+    side = captioner.config.preprocessing.size
+    pixels = torch.randint(256, (64, side, side, 3), dtype=torch.uint8)
     plain = PlainEncoder(OURS).eval()
-    normalised = pixels[:16].float() / 255
-    encode = captioner.ready.get().features
+    normalised = pixels[:16].permute(0, 3, 1, 2).float() / 255
 
     def ours() -> None:
-        with torch.inference_mode():
-            for first in range(0, len(pixels), 16):
-                encode(pixels[first : first + 16])
+        for some in pixels.chunk(4):
+            captioner.backend.encode(some.numpy())
 
     yield Work("features", "images/s", ours, lambda: plain(normalised), amount=64, plain_amount=16)
 
 
-def folder(captioner: Captioner, jpegs: list[bytes]) -> Iterator[Work]:
+def folder(ours: dict[Precision, Captioner], jpegs: list[bytes]) -> Iterator[Work]:
     """Compare a folder of photographs, ours in batches, the tutorials' one by one."""
     plain = Plain(*TUTORIAL)
-    for precision in precisions():
-        if precision == "int8":
-            continue
-        ours = Captioner(
-            captioner.config, captioner.network, captioner.vocabulary, precision=precision
-        )
+    for precision, captioner in ours.items():
         yield Work(
             "folder_256",
             "photos/s",
-            partial(ours.caption, jpegs),
+            partial(captioner.caption, jpegs),
             lambda: [plain.caption(jpeg) for jpeg in jpegs[:FEW]],
             amount=FOLDER,
             plain_amount=FEW,

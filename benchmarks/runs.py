@@ -11,6 +11,7 @@ import argparse
 import fcntl
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -21,13 +22,14 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple, get_args
 
-import torch
 import yaml
 
 from cutline.captioner import Captioner, load
+from cutline.captioner.folder import WEIGHTS
 from cutline.config import DecoderConfig, find_recipe, read_recipe
 from cutline.errors import CutlineError, UsageError, did_you_mean
 from cutline.files import write_text
+from cutline.models.header import read_header
 
 __all__ = ["Contest", "Kept", "Plan", "arguments", "decoders", "finish_all", "plans"]
 
@@ -126,15 +128,15 @@ def train(plan: Plan) -> float | None:
 
 
 def _judged(plan: Plan) -> Kept:
-    if plan.jobs > 1:
-        torch.set_num_threads(1)
-    captioner = load(plan.beside("") / "best")
+    best = plan.beside("") / "best"
+    captioner = load(best, threads=1 if plan.jobs > 1 else None)
+    weights = read_header(best / WEIGHTS).items()
     facts = captioner.config.provenance
     return {
         "decoder": plan.decoder,
         "seed": plan.seed,
         "images_asked": plan.images,
-        "parameters": sum(p.numel() for p in captioner.network.decoder.parameters()),
+        "parameters": sum(math.prod(w.shape) for name, w in weights if name.startswith("decoder.")),
         "best_epoch": int(facts["epochs"]),
         "machine": facts["machine"],
         **plan.contest.judge(plan, captioner),

@@ -1,44 +1,19 @@
-"""Whether the fast ways say what the plain one says: captions of a validation split, word for word.
+"""Whether the graphs say what PyTorch says: captions of a validation split, word for word.
 
 python -m benchmarks.sameness MODEL --data PATH [--images 1000]
 
-The plain way is the network as it was trained, in float32; beside it, the same made ready in each
-precision that this machine has.
+PyTorch captions with the network as it was trained, in float32; beside it ONNX Runtime with the
+graphs of the same folder, their products in float32 and in int8.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import get_args
 
-import torch
-from rich.progress import track
-
-from benchmarks.machine import matmul_precision
-from cutline.captioner import Captioner, Network, generate, load
-from cutline.data.examples import Example
+from cutline.captioner import Captioner, Precision, load
 from cutline.data.readers import open_dataset
-from cutline.decoders import precisions
-from cutline.metrics import score
-
-BATCH = 32
-
-
-@torch.inference_mode()
-def captions(captioner: Captioner, network: Network, examples: list[Example]) -> dict[str, str]:
-    """Caption with the model's own search."""
-    found: dict[str, str] = {}
-    starts = range(0, len(examples), BATCH)
-    for first in track(starts, "captions", disable=not sys.stderr.isatty()):
-        some = examples[first : first + BATCH]
-        squares = [captioner.square(example.picture.open()).pixels for example in some]
-        pixels = torch.stack([torch.from_numpy(square) for square in squares]).permute(0, 3, 1, 2)
-        best = generate(
-            network.decoder, network.features(pixels), captioner.vocabulary, captioner.search()
-        )
-        found |= {
-            example.image_id: ranked[0].text for example, ranked in zip(some, best, strict=True)
-        }
-    return found
+from cutline.evaluation import Evaluation, evaluate
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -50,17 +25,17 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", type=int, default=None)
     given = parser.parse_args(words)
     examples = open_dataset(given.data).split(given.split)[: given.images]
-    references = {example.image_id: example.captions for example in examples}
-    captioner = load(given.model)
-    with matmul_precision("highest"):
-        plain = captions(captioner, captioner.network.eval(), examples)
-    before = score(plain, references, metrics=("CIDEr",)).corpus["CIDEr"]
-    print(f"plain: CIDEr {before:.4f}, {len(plain)} images")
-    for precision in precisions():
-        ready = load(given.model, precision=precision)
-        fast = captions(ready, ready.ready.get(), examples)
-        same = sum(fast[image] == text for image, text in plain.items()) / len(plain)
-        cider = score(fast, references, metrics=("CIDEr",)).corpus["CIDEr"]
+
+    def said(captioner: Captioner) -> Evaluation:
+        return evaluate(captioner, examples, split=given.split, metrics=("CIDEr",))
+
+    plain = said(load(given.model, backend="torch"))
+    before = plain.corpus["CIDEr"]
+    print(f"PyTorch: CIDEr {before:.4f}, {len(examples)} images")
+    for precision in get_args(Precision):
+        found = said(load(given.model, precision=precision))
+        pairs = [(found.captions[image].text, one.text) for image, one in plain.captions.items()]
+        same, cider = sum(a == b for a, b in pairs) / len(pairs), found.corpus["CIDEr"]
         print(f"{precision}: same words {same:.1%}, CIDEr {cider:.4f} ({cider - before:+.4f})")
     return 0
 

@@ -620,6 +620,7 @@ from cutline.captioner import generate
 from cutline.config import SearchConfig
 from cutline.data.scenes import read
 from cutline.evaluation import score_scenes
+from cutline.network import Network, TorchBackend
 
 scenes = {one.image_id: one.picture.scene for one in test}
 
@@ -627,7 +628,8 @@ scenes = {one.image_id: one.picture.scene for one in test}
 def answers(decoder, beam=1):
     """Caption the 300 scenes; return the captions by image."""
     search = SearchConfig(beam=beam, max_words=20)
-    found = generate(decoder, features(test_table), vocabulary, search)
+    backend = TorchBackend(Network(encoder, decoder))
+    found = generate(backend, features(test_table), vocabulary, search)
     return {one.image_id: best[0] for one, best in zip(test, found, strict=True)}
 
 
@@ -949,15 +951,16 @@ assert np.mean(hits) > 2 * np.mean(by_chance)
 # beam finds for the scene that was captioned wrongly:
 
 # %%
-from cutline.decoders import TORCH, Stepper
+from cutline.captioner import Stepper
 from cutline.search import Words, beam, greedy
 
-stepper = Stepper(soft, features(test_table[wrong : wrong + 1]))
-rules = {"images": 1, "words": Words.of(vocabulary), "max_words": 20, "arrays": TORCH}
-with torch.no_grad():
-    step_by_step = greedy(stepper, stepper.state, **rules)[0]
-    best = beam(stepper, stepper.state, width=10, n_best=5, **rules)[0]
-    narrow = beam(stepper, stepper.state, width=1, **rules)[0][0]
+backend = TorchBackend(Network(encoder, soft))
+memory, state = backend.start(features(test_table[wrong : wrong + 1]))
+stepper = Stepper(backend, memory, best=None)
+rules = {"images": 1, "words": Words.of(vocabulary), "max_words": 20, "arrays": backend.arrays}
+step_by_step = greedy(stepper, state, **rules)[0]
+best = beam(stepper, state, width=10, n_best=5, **rules)[0]
+narrow = beam(stepper, state, width=1, **rules)[0][0]
 assert narrow.words == step_by_step.words
 
 for name, one in [("greedy", step_by_step), *(("beam", each) for each in best)]:

@@ -66,6 +66,7 @@ def desk(tmp_path_factory) -> Path:
     [
         "README.md",
         "docs/index.md",
+        "docs/install.md",
         "docs/caption.md",
         "docs/scores.md",
         "docs/scenes.md",

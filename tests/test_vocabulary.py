@@ -157,7 +157,7 @@ def test_a_file_that_is_no_tokenizer_is_refused(tmp_path):
     whole = path.read_text()
     for content in (whole[: len(whole) // 2], "", "{}", "[1, 2]"):
         path.write_text(content)
-        with pytest.raises(ModelError, match=r"tokenizer\.json is not a tokenizer: "):
+        with pytest.raises(ModelError, match=r"is not a tokenizer: |cannot be read: "):
             Vocabulary.load(path)
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ModelError, match="cannot be read: 'utf-8' codec can't decode"):
@@ -169,7 +169,7 @@ def test_a_file_that_is_no_tokenizer_is_refused(tmp_path):
 def test_somebody_elses_tokenizer_is_refused(tmp_path):
     foreign = Tokenizer(models.WordLevel({"[UNK]": 0, "the": 1}, unk_token="[UNK]"))
     foreign.save(str(tmp_path / "tokenizer.json"))
-    with pytest.raises(ModelError, match=r"first four words are \('\[UNK\]', 'the', None, None\)"):
+    with pytest.raises(ModelError, match=r"first four words are \('\[UNK\]', 'the'\)"):
         Vocabulary.load(tmp_path / "tokenizer.json")
 
 

@@ -11,79 +11,74 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from cutline.captioner import Captioner, generate, in_batches, load
+from cutline.captioner import Backend, Captioner, Looked, generate, in_batches, load
+from cutline.captioner.backend import Begun, Bytes
 from cutline.data.readers import open_dataset
-from cutline.decoders import Decoder
-from cutline.decoders.contract import Step
 from cutline.errors import CutlineError, UsageError
-from cutline.functional import Features
 from cutline.metrics import score
+from cutline.search import NumpyArrays, Scored, Words
+from cutline.search.arrays import Floats, Ints
 
 METRICS = ("BLEU", "METEOR", "ROUGE-L", "CIDEr")
 
 
-class Parts(tuple[Any, ...]):
-    """A part for each decoder, made as a NamedTuple is."""
+class Averaged(NumpyArrays):
+    """`cutline.search.Arrays` for scores that are log-probabilities already."""
 
-    def __new__(cls, *parts: Any) -> "Parts":
-        """Take them one by one."""
-        return super().__new__(cls, parts)
+    def log_probs(self, scores: Any, banned: Ints) -> Floats:  # noqa: ARG002
+        """See `Arrays.log_probs`."""
+        log_probs: Floats = scores
+        return log_probs
 
 
-class Ensemble(Decoder):
-    """Decoders whose probabilities are averaged; memory and state have a part for each.
+class Ensemble:
+    """A `Backend` of several whose probabilities are averaged; all that goes in has a part of each.
 
-    `features` are what each one's encoder saw. `project` has nothing left to do.
+    `looked` is what each one's encoder saw.
     """
 
-    attends = False
-    needs = "grid"
+    def __init__(self, backends: Sequence[Backend], looked: Sequence[Looked], banned: Ints) -> None:
+        self.backends = backends
+        self.looked = looked
+        self.banned = banned
+        self.arrays = Averaged()
+        self.grid = backends[0].grid
 
-    def __init__(self, decoders: Sequence[Decoder], features: Sequence[Features]) -> None:
-        super().__init__()
-        self.decoders = decoders
-        self.features = features
+    def encode(self, pixels: Bytes) -> Looked:  # noqa: ARG002
+        """They have looked, each at pictures of its own size."""
+        return self.looked[0]
 
-    def prepare(self, features: Features) -> Any:  # noqa: ARG002
-        """Prepare each with its own features."""
-        pairs = zip(self.decoders, self.features, strict=True)
-        return Parts(*(decoder.prepare(seen) for decoder, seen in pairs))
+    def start(self, looked: Looked) -> Begun:  # noqa: ARG002
+        """Start each with what it saw."""
+        pairs = zip(self.backends, self.looked, strict=True)
+        memories, states = zip(*(backend.start(seen) for backend, seen in pairs), strict=True)
+        return Begun(memories, states)
 
-    def start(self, memory: Any) -> Any:
-        """Start each."""
-        pairs = zip(self.decoders, memory, strict=True)
-        return Parts(*(decoder.start(own) for decoder, own in pairs))
-
-    def step(self, words: Tensor, state: Any, memory: Any) -> Step:
+    def step(self, words: Ints, state: Any, memory: Any, *, best: int | None) -> Scored:  # noqa: ARG002
         """Step each, and average."""
-        parts = zip(self.decoders, state, memory, strict=True)
-        steps = [(decoder, decoder.step(words, h, own)) for decoder, h, own in parts]
-        log_probs = torch.stack(
-            [decoder.project(step.output).float().log_softmax(1) for decoder, step in steps]
-        )
-        return Step(log_probs.logsumexp(0), Parts(*(step.state for _, step in steps)))
-
-    def project(self, output: Tensor) -> Tensor:
-        """They are scores already."""
-        return output
+        parts = list(zip(self.backends, state, memory, strict=True))
+        steps = [backend.step(words, h, own, best=None) for backend, h, own in parts]
+        log_probs = [
+            backend.arrays.log_probs(step.scores, self.banned)
+            for backend, step in zip(self.backends, steps, strict=True)
+        ]
+        mean = np.logaddexp.reduce(log_probs) - np.log(len(steps))
+        return Scored(mean, tuple(step.state for step in steps))
 
 
-@torch.inference_mode()
 def captions(captioners: Sequence[Captioner], pictures: Sequence[Any]) -> list[str]:
     """Return a caption of each picture."""
     first = captioners[0]
     words = [one.vocabulary.words(range(len(one.vocabulary))) for one in captioners]
     if any(theirs != words[0] for theirs in words):
         raise UsageError("The models have different words; give models of one vocabulary.")
-    decoders = [captioner.ready.get().decoder for captioner in captioners]
-    found = []
+    banned, found = Words.of(first.vocabulary).banned, []
     for batch in in_batches(pictures, 32):
-        features = [one.encode([one.square(p.open()) for p in batch]) for one in captioners]
-        together = Ensemble(decoders, features)
-        best = generate(together, features[0], first.vocabulary, first.config.search)
+        looked = [one.encode([one.square(p.open()) for p in batch]) for one in captioners]
+        together = Ensemble([one.backend for one in captioners], looked, banned)
+        best = generate(together, looked[0], first.vocabulary, first.config.search)
         found += [said[0].text for said in best]
     return found
 

@@ -17,7 +17,6 @@ from cutline.cli.app import app
 from cutline.data.readers import open_dataset
 from cutline.evaluation import evaluate
 from cutline.models import SHIPPED
-from cutline.process import keep_freed_memory
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "src" / "cutline" / "models" / SHIPPED
@@ -30,7 +29,6 @@ def main() -> None:
     parser.add_argument("model", help="folder of a trained model")
     parser.add_argument("--data", required=True, help="Flickr8k")
     given = parser.parse_args()
-    keep_freed_memory()
     with tempfile.TemporaryDirectory(dir=FOLDER.parent) as folder:
         made = Path(folder) / SHIPPED
         words = ["calibrate", given.model, str(made), "--data", given.data, "--storage", "int8"]

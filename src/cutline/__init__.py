@@ -8,7 +8,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from cutline.errors import CutlineError, MissingDependencyError
+from cutline.errors import CutlineError
 
 if TYPE_CHECKING:
     from cutline.captioner import Caption, Captioner, load
@@ -19,13 +19,9 @@ __all__ = ["Caption", "Captioner", "CutlineError", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load the deep-learning stack only when a captioner is asked for."""
+    """Load the runtime only when a captioner is asked for."""
     if name not in {"Caption", "Captioner", "load"}:
         raise AttributeError(f"module 'cutline' has no attribute {name!r}")
-    try:
-        from cutline import captioner
-    except ModuleNotFoundError as error:
-        if error.name in {"torch", "timm"}:
-            raise MissingDependencyError("A captioner", extra="train") from None
-        raise
+    from cutline import captioner
+
     return getattr(captioner, name)

@@ -46,10 +46,11 @@ class ModelError(CutlineError):
 
 
 class MissingDependencyError(CutlineError):
-    """An optional part of Cutline is not installed."""
+    """An optional part of Cutline is not installed; `otherwise` says what can be had without it."""
 
-    def __init__(self, what: str, *, extra: str) -> None:
-        super().__init__(f"{what} needs an optional part: pip install 'cutline[{extra}]'")
+    def __init__(self, what: str, *, extra: str, otherwise: str = "") -> None:
+        more = f" ({otherwise})" if otherwise else ""
+        super().__init__(f"{what} needs an optional part: pip install 'cutline[{extra}]'{more}")
 
 
 def did_you_mean(given: str, allowed: Iterable[str]) -> str:

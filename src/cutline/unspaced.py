@@ -6,7 +6,7 @@ Their letters are given as ranges, which every library of regular expressions un
 import re
 from collections.abc import Iterable
 
-__all__ = ["UNSPACED", "looks_unspaced", "unspaced_share"]
+__all__ = ["BESIDE_UNSPACED", "UNSPACED", "looks_unspaced", "unspaced_share"]
 
 _THAI_LAO = "\u0e00-\u0eff"
 _BURMESE = "\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f"
@@ -19,6 +19,9 @@ _HAN = (
 
 UNSPACED = _THAI_LAO + _BURMESE + _KHMER + _KANA + _HAN
 """The inside of a character class: the letters of these scripts, marks and digits among them."""
+
+BESIDE_UNSPACED = f"(?<=[{UNSPACED}]) | (?=[{UNSPACED}])"
+"""A space beside such a letter."""
 
 MANY = 0.3  # of the letters of captions, from which on a sentence is said
 _RUN = re.compile(f"[{UNSPACED}]+")

@@ -12,7 +12,7 @@ from typing import Any
 from cutline.errors import ModelError
 from cutline.files import printable
 
-__all__ = ["MEGABYTE", "check_size", "read_json", "read_text", "shortened"]
+__all__ = ["MEGABYTE", "check_size", "parse_json", "read_json", "read_text", "shortened"]
 
 MEGABYTE = 1_000_000
 DEEPEST = 60  # brackets within brackets; more would end in Python's recursion limit somewhere
@@ -52,18 +52,22 @@ def read_text(path: Path, *, at_most: int) -> str:
 
 def read_json(path: Path, *, at_most: int) -> Any:
     """Read a JSON file; one that is no JSON, too large, or nested too deep is a `ModelError`."""
-    text = read_text(path, at_most=at_most)
+    return parse_json(read_text(path, at_most=at_most), printable(path))
+
+
+def parse_json(text: str, name: str) -> Any:
+    """Parse the JSON of a file of this name; none, or one nested too deep, is a `ModelError`."""
     try:
         content = json.loads(text)
     except RecursionError:
-        raise _too_deep(path) from None
+        raise _too_deep(name) from None
     except ValueError as error:
-        raise ModelError(f"{printable(path)} cannot be read: {shortened(error)}.") from None
+        raise ModelError(f"{name} cannot be read: {shortened(error)}.") from None
     level = [content]
     for _ in range(DEEPEST):
         level = [part for value in level for part in _parts(value)]
     if level:
-        raise _too_deep(path)
+        raise _too_deep(name)
     return content
 
 
@@ -82,10 +86,9 @@ def _parts(value: Any) -> list[Any]:
     return [part for part in parts if isinstance(part, list | dict)]
 
 
-def _too_deep(path: Path) -> ModelError:
+def _too_deep(name: str) -> ModelError:
     return ModelError(
-        f"{printable(path)} is nested too deep: at most {DEEPEST} brackets may stand within each "
-        "other."
+        f"{name} is nested too deep: at most {DEEPEST} brackets may stand within each other."
     )
 
 

@@ -1,5 +1,7 @@
 """The plain side of the benchmarks computes what ours does, and its clock is read as it should."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -8,9 +10,11 @@ from benchmarks.machine import Product
 from benchmarks.plain import PlainSoft
 from benchmarks.work import Work, measure
 
-from cutline.decoders import TORCH, Soft, Stepper, unroll
+from cutline.captioner import Looked, Stepper
+from cutline.decoders import Soft, unroll
 from cutline.functional import Features
 from cutline.losses import word_loss
+from cutline.network import TorchBackend
 from cutline.search import Words, beam, greedy
 
 V, SIZE, REGIONS, IMAGES = 23, 11, 6, 4
@@ -52,17 +56,16 @@ def test_the_plain_loss_is_ours(soft, features):
 def test_the_plain_search_finds_our_captions(soft, features, width: int):
     plain = PlainSoft(soft)
     banned = torch.from_numpy(WORDS.banned)
-    with torch.inference_mode():
-        stepper = Stepper(soft, features)
-        state = stepper.state
-        if width == 1:
-            found = greedy(stepper, state, images=IMAGES, words=WORDS, max_words=9, arrays=TORCH)
-            ours = [caption.words for caption in found]
-        else:
-            ranked = beam(
-                stepper, state, images=IMAGES, words=WORDS, max_words=9, width=width, arrays=TORCH
-            )
-            ours = [best.words for best, *_ in ranked]
+    encoder = SimpleNamespace(height=2, width=3)
+    network = SimpleNamespace(encoder=encoder, decoder=soft, parameters=soft.parameters)
+    backend = TorchBackend(network)
+    memory, state = backend.start(Looked(features.grid, features.pooled))
+    stepper = Stepper(backend, memory, width)
+    asked = {"images": IMAGES, "words": WORDS, "max_words": 9, "arrays": backend.arrays}
+    if width == 1:
+        ours = [caption.words for caption in greedy(stepper, state, **asked)]
+    else:
+        ours = [best.words for best, *_ in beam(stepper, state, width=width, **asked)]
     theirs = [
         plain.greedy(one.unsqueeze(0), start=1, end=2, banned=banned, max_words=9)
         if width == 1

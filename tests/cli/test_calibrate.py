@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import cutline as package
-from cutline.captioner import load
+from cutline.captioner import Captioner, load
 from cutline.config import read_recipe
 from cutline.data.readers import open_dataset
 from cutline.errors import DataError
@@ -17,6 +17,7 @@ from cutline.evaluation.calibrate import (
     fit_logistic,
     people_quartile,
 )
+from cutline.network import Model
 from cutline.training import train
 from terminal import cutline
 from tiny import write_recipe
@@ -42,8 +43,15 @@ def calibrated(model, scenes):
     return calibrate(load(model), scenes.split("train"), scenes.split("val"))
 
 
-def test_most_photographs_are_familiar_and_a_blank_page_is_not(calibrated, scenes):
-    captioner = calibrated.captioner
+@pytest.fixture(scope="module")
+def sure(model, calibrated) -> Captioner:
+    """The model that knows how sure to be."""
+    taught = Model.read(model).calibrated(calibrated.sureness, calibrated.scores)
+    return taught.captioner()
+
+
+def test_most_photographs_are_familiar_and_a_blank_page_is_not(sure, scenes):
+    captioner = sure
     own = captioner.caption([example.picture.open() for example in scenes.split("val")])
     assert np.mean([caption.unsure for caption in own]) <= 0.05
     blank = [Image.new("RGB", (64, 64), colour) for colour in ("black", "white", "red")]
@@ -58,13 +66,11 @@ def test_confidence_is_the_share_that_is_right(calibrated):
     assert np.ptp(calibrated.confidence) > 0
 
 
-def test_it_is_saved_and_read_again(calibrated, scenes, tmp_path):
-    calibrated.captioner.save(tmp_path / "sure")
+def test_it_is_saved_and_read_again(model, sure, calibrated, scenes, tmp_path):
+    Model.read(model).calibrated(calibrated.sureness, calibrated.scores).save(tmp_path / "sure")
     again = package.load(tmp_path / "sure")
     pictures = [example.picture.open() for example in scenes.split("val")[:5]]
-    for one, other in zip(
-        calibrated.captioner.caption(pictures), again.caption(pictures), strict=True
-    ):
+    for one, other in zip(sure.caption(pictures), again.caption(pictures), strict=True):
         assert one.confidence == pytest.approx(other.confidence, rel=1e-4)
         assert one.unsure == other.unsure
 
@@ -103,7 +109,7 @@ def test_a_smaller_model_is_judged_as_it_will_be_read(model, data, tmp_path, sto
     again = load(out)
     assert again.config.storage == storage
     examples = open_dataset(data).split("val")
-    assert calibrate(again, examples, examples).captioner.config.scores == again.config.scores
+    assert calibrate(again, examples, examples).scores == again.config.scores
     assert "exists and is not overwritten" in cutline(*words).stderr
 
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from cutline.captioner import average, load
 from cutline.config import read_recipe
 from cutline.errors import UsageError
+from cutline.network import Model, average
 from cutline.training import train
 from terminal import cutline
 from tiny import write_recipe
@@ -31,8 +31,8 @@ def test_weights_are_the_mean_by_their_shares(models, tmp_path):
     words = ["average", str(one), str(two), "--weights", "3,1", "--out", str(tmp_path / "mean")]
     done = cutline(*words)
     assert done.returncode == 0
-    mean = load(tmp_path / "mean")
-    first, second = (load(folder).network.state_dict() for folder in (one, two))
+    mean = Model.read(tmp_path / "mean")
+    first, second = (Model.read(folder).network.state_dict() for folder in (one, two))
     for name, found in mean.network.state_dict().items():
         a, b = first[name], second[name]
         wanted = 0.75 * a + 0.25 * b if a.is_floating_point() else a
@@ -51,10 +51,13 @@ def test_what_is_no_mean_is_refused(models, tmp_path):
     begun, one, _ = models
     other = read_recipe(write_recipe(tmp_path), ["decoder.hidden=20", "training.epochs=1"])
     train(other, tmp_path / "small", say=lambda _: None)
-    small = load(tmp_path / "small" / "last")
+    small = Model.read(tmp_path / "small" / "last")
     with pytest.raises(UsageError, match=r"begun and small are not of the same size; average"):
-        average([load(begun), small])
-    for given, shares in (([load(one)], None), ([load(one), load(begun)], [1, 0])):
+        average([Model.read(begun), small])
+    for given, shares in (
+        ([Model.read(one)], None),
+        ([Model.read(one), Model.read(begun)], [1, 0]),
+    ):
         with pytest.raises(UsageError, match="a positive weight for each"):
             average(given, shares)
     words = [str(one), str(begun), "--out", str(tmp_path / "x"), "--weights", "2;1"]

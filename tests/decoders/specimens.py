@@ -73,7 +73,7 @@ class Sentinel(Decoder):
     def step(self, words: Tensor, state: SentinelState, memory: SentinelMemory) -> Step:
         images, regions, size = memory.V.shape
         h, c = state.lstm
-        captions = len(words) // images
+        captions = words.shape[0] // images
         v_g = memory.v_g.repeat_interleave(captions, 0)
         x = torch.cat([self.embed(words), v_g], 1)
         g = self.gate(torch.cat([x, h], 1)).sigmoid()
@@ -133,7 +133,7 @@ class Sampled(Decoder):
         query = self.where(state.h).view(images, -1, memory.grid.shape[2])
         alpha = (query @ memory.grid.transpose(1, 2)).softmax(2).flatten(0, 1)
         region = alpha.multinomial(1)[:, 0] if self.training else alpha.argmax(1)
-        image = torch.arange(len(words)) // (len(words) // images)
+        image = torch.arange(words.shape[0]) // (words.shape[0] // images)
         z = memory.grid[image, region]
         h = self.read(torch.cat([self.embed(words), z, state.h], 1)).tanh()
         places = torch.distributions.Categorical(alpha, validate_args=False)

@@ -1,6 +1,6 @@
 """Every decoder under every search: what it reports, and what it has learned by heart."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -19,20 +19,36 @@ from suite import (
     rows,
     some_features,
 )
+from torch import nn
 
-from cutline.decoders import TORCH, Decoder, Stepper, unroll
+from cutline.captioner import Looked, Stepper
+from cutline.decoders import TORCH, Decoder, unroll
 from cutline.functional import Features
 from cutline.losses import word_loss
+from cutline.network import Network, TorchBackend
 from cutline.search import Hypothesis, beam, greedy
+
+
+def begun(decoder: Decoder, features: Features) -> tuple[Stepper, Any]:
+    """A search's step and first state."""
+    backend = TorchBackend(Network(Encoded(), decoder))
+    memory, state = backend.start(Looked(features.grid, features.pooled))
+    return Stepper(backend, memory, best=None), state
+
+
+class Encoded(nn.Module):
+    """Stands for what made the features."""
+
+    height, width = HEIGHT, WIDTH
 
 
 @torch.inference_mode()
 def test_teacher_forcing_confirms_what_a_beam_reports(decoder: Decoder):
     features = some_features(3)
-    stepper = Stepper(decoder, features)
+    stepper, state = begun(decoder, features)
     found = beam(
         stepper,
-        stepper.state,
+        state,
         images=3,
         words=WORDS,
         max_words=7,
@@ -95,8 +111,8 @@ def learned(request: pytest.FixtureRequest) -> Learned:
 
 @torch.inference_mode()
 def search(learned: Learned) -> list[Hypothesis]:
-    stepper = Stepper(learned.decoder, learned.features)
-    return greedy(stepper, stepper.state, images=8, words=WORDS, max_words=10, arrays=TORCH)
+    stepper, state = begun(learned.decoder, learned.features)
+    return greedy(stepper, state, images=8, words=WORDS, max_words=10, arrays=TORCH)
 
 
 def test_eight_captions_are_learned_by_heart(learned: Learned):
@@ -131,8 +147,8 @@ def test_greedy_search_equals_a_loop_over_steps(learned: Learned):
 
 def test_a_narrow_beam_is_greedy_and_a_wide_one_remembers_too(learned: Learned):
     with torch.inference_mode():
-        stepper = Stepper(learned.decoder, learned.features)
+        stepper, state = begun(learned.decoder, learned.features)
         options = {"images": 8, "words": WORDS, "max_words": 10, "arrays": TORCH}
         for width in (1, 4):
-            found = beam(stepper, stepper.state, width=width, **options)
+            found = beam(stepper, state, width=width, **options)
             assert [h.words for [h] in found] == learned.captions

@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch.optim import Adam
 
-from cutline.captioner import Network, build_network, generate
+from cutline.captioner import Looked, generate
 from cutline.config import SearchConfig, read_recipe, recipe_folder
 from cutline.data.batches import Batch, CaptionedImages, Pictures, batches
 from cutline.data.readers import open_dataset
 from cutline.decoders import decoder_names
+from cutline.network import Network, TorchBackend, build_network
 from cutline.search import Words
 from cutline.training.objectives import Likelihood, read_references
 from cutline.vocabulary import Vocabulary
@@ -32,7 +33,9 @@ def recite(network: Network, batch: Batch, vocabulary: Vocabulary) -> Recital:
     with torch.inference_mode():
         features = network.features(batch.inputs)
         _, judged = read_references(network.decoder, features, batch, Words.of(vocabulary))
-    said = [best.words for best, *_ in generate(network.decoder, features, vocabulary, GREEDY)]
+    looked = Looked(features.grid, features.pooled)
+    found = generate(TorchBackend(network), looked, vocabulary, GREEDY)
+    said = [best.words for best, *_ in found]
     told = [
         tuple(vocabulary.words(row[1:length].tolist()))
         for row, length in zip(batch.words[:, 0], batch.lengths[:, 0], strict=True)

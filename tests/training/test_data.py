@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from cutline.captioner import build_network
 from cutline.config import read_recipe
+from cutline.network import build_network
 from cutline.training.data import captioned_images, load_splits
 from cutline.vocabulary import Vocabulary
 from tiny import write_recipe

@@ -10,6 +10,7 @@ from torch import nn
 from cutline.config import read_recipe
 from cutline.decoders import build_decoder, decoder_names
 from cutline.errors import DataError, UsageError
+from cutline.network import Model
 from cutline.training import train
 from cutline.training.embedding import embedding_of, load_vectors
 from cutline.vocabulary import Vocabulary
@@ -137,11 +138,11 @@ def trained(folder: Path, vectors: Path, *words: str) -> tuple[np.ndarray, np.nd
     """The vector of `red` before and after training, and what was said."""
     said: list[str] = []
     recipe = read_recipe(write_recipe(folder), [f"words.vectors={vectors}", *words])
-    captioner = train(recipe, folder / "out", say=said.append).captioner
+    model = Model.read(train(recipe, folder / "out", say=said.append).folder)
     lines = [line.split() for line in vectors.read_text().splitlines()]
     before = next(np.array(line[1:], dtype=np.float32) for line in lines if line[0] == "red")
-    number = captioner.vocabulary.tokenizer.token_to_id("red")
-    after = embedding_of(captioner.network.decoder).weight[number].detach().numpy()
+    number = model.vocabulary.tokenizer.token_to_id("red")
+    after = embedding_of(model.network.decoder).weight[number].detach().numpy()
     return before, after, said
 
 

@@ -15,6 +15,7 @@ from cutline.data.batches import CaptionedImages, Pictures, batches
 from cutline.data.readers import open_dataset
 from cutline.decoders import unroll
 from cutline.losses import word_loss
+from cutline.network import Model
 from cutline.training import module as module_file
 from cutline.training import train
 from cutline.training.module import TrainingModule
@@ -164,7 +165,7 @@ def test_own_words_are_read_as_planned_and_never_in_validation(monkeypatch, tmp_
 
 def test_validation_counts_words_not_batches(tmp_path):
     history = run(tmp_path, "training.batch_size=2")
-    out = cutline.load(tmp_path / "out" / "last")
+    out = Model.read(tmp_path / "out" / "last")
     examples = open_dataset("scenes", train=24, val=6, test=6).split("val")
     pictures = Pictures([e.picture for e in examples], out.network.encoder.preprocessing)
     data = CaptionedImages(examples, pictures, out.vocabulary, captions_per_image=5, max_words=20)

@@ -6,10 +6,10 @@ import lightning as L
 import pytest
 import torch
 
-from cutline.captioner import build_network
 from cutline.config import Recipe, read_recipe, recipe_folder
 from cutline.data.batches import CaptionedImages, Pictures, batches
 from cutline.data.readers import open_dataset
+from cutline.network import build_network
 from cutline.training.module import TrainingModule
 from cutline.training.objectives import build_objective
 from cutline.training.watch import Watch

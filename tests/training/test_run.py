@@ -17,6 +17,7 @@ from cutline.config import read_recipe
 from cutline.data.readers import open_dataset
 from cutline.errors import UsageError
 from cutline.evaluation import evaluate
+from cutline.network import Model
 from cutline.training import train
 from tiny import RECIPE, write_recipe
 
@@ -81,7 +82,7 @@ def test_a_run_is_resumed_however_fast_it_was_and_before_a_field_was_there(train
 
 def test_a_saved_model_captions_as_the_one_that_was_trained(trained, tmp_path):
     captioner = trained[1].captioner
-    captioner.save(tmp_path / "copy")
+    Model.read(trained[1].folder).save(tmp_path / "copy")
     examples = open_dataset("scenes", train=1, val=4, test=1).split("val")
     pictures = [example.picture.open() for example in examples]
     again = cutline.load(tmp_path / "copy").caption(pictures)

@@ -10,6 +10,7 @@ from lightning.pytorch.plugins.precision import MixedPrecision
 import cutline
 from cutline.config import read_recipe
 from cutline.errors import UsageError
+from cutline.network import Model
 from cutline.training import module as module_file
 from cutline.training import run as run_file
 from cutline.training import train
@@ -153,7 +154,7 @@ def test_a_step_that_half_precision_left_out_does_not_end_a_training(monkeypatch
     monkeypatch.setattr(Likelihood, "forward", breaks)
     history, _ = run(tmp_path, "training.precision=16-mixed")
     assert len(history) == 3
-    assert all(p.isfinite().all() for p in cutline.load(tmp_path / "out/last").network.parameters())
+    assert all(p.isfinite().all() for p in Model.read(tmp_path / "out/last").network.parameters())
 
 
 # --- exploding

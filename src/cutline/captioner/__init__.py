@@ -1,29 +1,45 @@
-"""The facade: load a captioner, caption pictures, save it."""
+"""Captioning: load a captioner, caption pictures. Needs no PyTorch.
 
-from cutline.captioner.average import average
+captioner   the facade
+loading     by folder or name, on ONNX Runtime or PyTorch
+backend     encode, start and step, whatever computes them
+onnx        on ONNX Runtime
+session     a graph that has been loaded
+graph_file  a graph that has not, looked at first
+weights     whether they are numbers
+generate    a search, and its words
+caption     what is said of a picture
+sureness    how sure it is
+folder      what a model folder holds
+"""
+
+from cutline.captioner.backend import Backend, Looked, Stepper
 from cutline.captioner.caption import Caption
-from cutline.captioner.captioner import Captioner, Square, in_batches, load
-from cutline.captioner.folder import ModelConfig
+from cutline.captioner.captioner import Captioner, Square, in_batches
+from cutline.captioner.folder import ModelConfig, read_config
 from cutline.captioner.generate import generate, sample_captions
-from cutline.captioner.network import Network, build_network
-from cutline.captioner.storage import Storage
+from cutline.captioner.loading import load, model_name
+from cutline.captioner.onnx import OnnxBackend, Precision
 from cutline.captioner.sureness import Familiar, Sureness, SurenessConfig, mean_log_prob
 
 __all__ = [
+    "Backend",
     "Caption",
     "Captioner",
     "Familiar",
+    "Looked",
     "ModelConfig",
-    "Network",
+    "OnnxBackend",
+    "Precision",
     "Square",
-    "Storage",
+    "Stepper",
     "Sureness",
     "SurenessConfig",
-    "average",
-    "build_network",
     "generate",
     "in_batches",
     "load",
     "mean_log_prob",
+    "model_name",
+    "read_config",
     "sample_captions",
 ]

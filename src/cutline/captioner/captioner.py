@@ -1,36 +1,27 @@
-"""The facade: load a captioner, caption pictures, save it.
+"""The facade: a captioner, and what it says of pictures.
 
 Shapes: `S` side of the encoder's input.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, overload
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
+from cutline.captioner.backend import Backend, Looked
 from cutline.captioner.caption import Caption
-from cutline.captioner.folder import ModelConfig, network_of, read_folder, write_folder
+from cutline.captioner.folder import ModelConfig
 from cutline.captioner.generate import generate
-from cutline.captioner.network import Network
-from cutline.captioner.ready import Ready
-from cutline.captioner.storage import Storage, check_finite, restore, squeeze
 from cutline.captioner.sureness import Sureness
 from cutline.captioner.timings import Timings
 from cutline.config import SearchConfig, change_search
-from cutline.data.cache import Bytes
-from cutline.decoders import Decoder, Precision
-from cutline.errors import ModelError, UsageError
-from cutline.functional import Features
 from cutline.images import Source, read_image
-from cutline.models import SHIPPED, find_model
 from cutline.preprocessing import Area
 from cutline.vocabulary import Vocabulary
 
-__all__ = ["Captioner", "Square", "in_batches", "load"]
+__all__ = ["Captioner", "Square", "in_batches"]
 
 ImageLike = Source
 
@@ -38,7 +29,7 @@ ImageLike = Source
 class Square(NamedTuple):
     """A picture ready for the encoder: bytes (S, S, 3), and which part of the picture they show."""
 
-    pixels: Bytes
+    pixels: NDArray[np.uint8]
     area: Area
 
 
@@ -54,72 +45,18 @@ class Captioner:
     def __init__(
         self,
         config: ModelConfig,
-        network: Network,
+        backend: Backend,
         vocabulary: Vocabulary,
         *,
         sureness: Sureness | None = None,
         name: str = "model",
-        precision: Precision = "float32",
     ) -> None:
         self.config = config
-        self.network = network
+        self.backend = backend
         self.vocabulary = vocabulary
         self.sureness = sureness
         self.name = name
-        self.ready = Ready(network, precision)
         self.timings = Timings()
-
-    def save(self, folder: Path | str) -> None:
-        """Write the model folder (SPEC 8), whole or not at all."""
-        write_folder(Path(folder), self.config, self.network, self.vocabulary, self.sureness)
-
-    def stored_as(self, storage: Storage) -> "Captioner":
-        """Round the weights to what `storage` keeps of them, here and wherever they are saved."""
-        small = squeeze(self.network.state_dict(), storage)
-        check_finite(small, f"{self.name} as {storage}", advice="keep it as float32")
-        kept = restore(small)
-        self.network.load_state_dict(kept)
-        self.config = self.config.model_copy(update={"storage": storage})
-        return self
-
-    def looking(self, *, size: int | None = None, mirror: bool | None = None) -> "Captioner":
-        """Return a captioner of the same weights that looks at pictures otherwise than in training.
-
-        Larger pictures than in training may help: a crop of training shows things larger than
-        they are in a whole picture (Touvron et al. 2019, arXiv 1906.06423). What was scored and
-        calibrated before is left out.
-
-        Args:
-            size: side of the encoder's input in pixels; by default as it is.
-            mirror: whether to see the mirror image, too; by default as it is.
-
-        Raises:
-            UsageError: the encoder's weights are for one size only.
-        """
-        asked = {"size": size, "mirror": mirror}
-        changes = {name: value for name, value in asked.items() if value is not None}
-        encoder = self.config.encoder.model_validate(
-            {**self.config.encoder.model_dump(), **changes}
-        )
-        seen = self.config.preprocessing
-        preprocessing = replace(seen, size=seen.size if size is None else size)
-        changed = {"encoder": encoder, "preprocessing": preprocessing, "scores": {}}
-        config = self.config.model_copy(update={**changed, "sureness": None})
-        try:
-            network = network_of(config, self.network.state_dict())
-        except ModelError:
-            raise UsageError(
-                f"The encoder of {self.name} has weights for pictures of {seen.size} pixels only; "
-                "leave the size as it is."
-            ) from None
-        return Captioner(
-            config, network, self.vocabulary, name=self.name, precision=self.ready.precision
-        )
-
-    def to(self, device: str | torch.device) -> "Captioner":
-        """Move to a device, such as `cuda`."""
-        self.network.to(device)
-        return self
 
     @overload
     def caption(self, images: Sequence[ImageLike], **search: Any) -> list[Caption]: ...
@@ -161,7 +98,7 @@ class Captioner:
 
         `strict` refuses one that lacks its end, however little.
         """
-        preprocessing = self.network.encoder.preprocessing
+        preprocessing = self.config.preprocessing
         with self.timings.part("read"):
             picture = read_image(image, shrink_to=preprocessing.size, strict=strict)
         with self.timings.part("resize"):
@@ -179,31 +116,29 @@ class Captioner:
         for batch in in_batches(squares, batch_size):
             yield from self._batch(batch, search, n_best)
 
-    @torch.inference_mode()
-    def encode(self, squares: Sequence[Square]) -> Features:
-        """Return what the encoder sees in squares; see `Features`."""
-        return self._encode(squares)[0]
+    def encode(self, squares: Sequence[Square]) -> Looked:
+        """Return what the encoder sees in squares, in the backend's arrays."""
+        with self.timings.part("encode"):
+            return self.backend.encode(np.stack([square.pixels for square in squares]))
 
-    @torch.inference_mode()
+    def pooled(self, squares: Sequence[Square]) -> NDArray[np.floating]:
+        """Return the pooled features (B, D) of squares."""
+        return self.backend.arrays.numpy(self.encode(squares).pooled)
+
     def _batch(
         self, squares: list[Square], search: SearchConfig, n_best: int
     ) -> list[list[Caption]]:
-        features, decoder = self._encode(squares)
+        looked = self.encode(squares)
         areas = [square.area for square in squares]
         with self.timings.part("search"):
-            found = generate(decoder, features, self.vocabulary, search, n_best=n_best, areas=areas)
+            found = generate(
+                self.backend, looked, self.vocabulary, search, n_best=n_best, areas=areas
+            )
         if self.sureness is None:
             return found
-        novelty = self.sureness.familiar.novelty(features.pooled).tolist()
+        pooled = self.backend.arrays.numpy(looked.pooled)
+        novelty = self.sureness.familiar.novelty(pooled).tolist()
         return [self.sureness.judge(*of) for of in zip(found, novelty, strict=True)]
-
-    def _encode(self, squares: Sequence[Square]) -> tuple[Features, Decoder]:
-        pixels = torch.from_numpy(np.stack([square.pixels for square in squares]))
-        device = next(self.network.parameters()).device
-        with self.timings.part("make ready"):
-            network = self.ready.get()
-        with self.timings.part("encode"):
-            return network.features(pixels.permute(0, 3, 1, 2).to(device)), network.decoder
 
 
 T = TypeVar("T")
@@ -214,23 +149,3 @@ def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
     rest = iter(items)
     while batch := list(islice(rest, size)):
         yield batch
-
-
-def load(path: Path | str = SHIPPED, *, precision: Precision = "float32") -> Captioner:
-    """Load a captioner.
-
-    Args:
-        path: its folder, or the name of one that comes with Cutline.
-        precision: of the weights when captioning on a CPU: `float32`, `bfloat16` or `int8`; the
-            latter two are faster, need a CPU that has them, and may choose another word.
-
-    Raises:
-        ModelError: there is no such folder, or it is not whole.
-        UsageError: this CPU has no such precision.
-    """
-    folder = find_model(path)
-    config, network, vocabulary, sureness = read_folder(folder)
-    parts = [part for part in folder.resolve().parts if part not in {"model", "best", "last"}]
-    return Captioner(
-        config, network, vocabulary, sureness=sureness, name=parts[-1], precision=precision
-    )

@@ -1,4 +1,4 @@
-"""From features to captions: a search, and its words.
+"""From what an encoder sees to captions: a search, and its words.
 
 Shapes: `B` images, `T` words, `h x w` the grid.
 """
@@ -6,13 +6,11 @@ Shapes: `B` images, `T` words, `h x w` the grid.
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
+from cutline.captioner.backend import Backend, Looked, Stepper
 from cutline.captioner.caption import Caption
 from cutline.config import SearchConfig
-from cutline.decoders import TORCH, Decoder, Stepper
 from cutline.errors import ModelError
-from cutline.functional import Features
 from cutline.preprocessing import Area
 from cutline.search import Hypothesis, Words, beam, greedy, sample
 from cutline.vocabulary import Vocabulary
@@ -22,10 +20,9 @@ __all__ = ["generate", "sample_captions"]
 WHOLE: Area = (0.0, 0.0, 1.0, 1.0)
 
 
-@torch.inference_mode()
 def generate(
-    decoder: Decoder,
-    features: Features,
+    backend: Backend,
+    looked: Looked,
     vocabulary: Vocabulary,
     search: SearchConfig,
     *,
@@ -33,44 +30,43 @@ def generate(
     areas: Sequence[Area] | None = None,
 ) -> list[list[Caption]]:
     """Search for captions of `B` images; return the `n_best` of each, best first."""
-    images = features.grid.shape[0]
-    stepper = Stepper(decoder, features)
-    words = Words.of(vocabulary)
+    memory, state = backend.start(looked)
+    step = Stepper(backend, memory, best=search.beam)
+    images, words = len(looked.grid), Words.of(vocabulary)
     found: list[list[Hypothesis]]
     if search.beam == 1:
         single = greedy(
-            stepper,
-            stepper.state,
+            step,
+            state,
             images=images,
             words=words,
             max_words=search.max_words,
-            arrays=TORCH,
+            arrays=backend.arrays,
         )
         found = [[hypothesis] for hypothesis in single]
     else:
         found = beam(
-            stepper,
-            stepper.state,
+            step,
+            state,
             images=images,
             words=words,
             max_words=search.max_words,
             width=search.beam,
             length_penalty=search.length_penalty,
             n_best=n_best,
-            arrays=TORCH,
+            arrays=backend.arrays,
         )
     if not all(found):
         raise ModelError(
             "The model gives no probabilities that are numbers: its weights are broken, though "
             "finite; take another model, or train it again with a lower learning rate."
         )
-    return _captions(found, features, vocabulary, areas)
+    return _captions(found, backend.grid, vocabulary, areas)
 
 
-@torch.inference_mode()
 def sample_captions(
-    decoder: Decoder,
-    features: Features,
+    backend: Backend,
+    looked: Looked,
     vocabulary: Vocabulary,
     *,
     max_words: int = 30,
@@ -82,11 +78,11 @@ def sample_captions(
     areas: Sequence[Area] | None = None,
 ) -> list[list[Caption]]:
     """Draw `samples` captions for each of `B` images; see `cutline.search.sample`."""
-    stepper = Stepper(decoder, features)
+    memory, state = backend.start(looked)
     found = sample(
-        stepper,
-        stepper.state,
-        images=features.grid.shape[0],
+        Stepper(backend, memory, best=None),
+        state,
+        images=len(looked.grid),
         words=Words.of(vocabulary),
         max_words=max_words,
         temperature=temperature,
@@ -94,18 +90,17 @@ def sample_captions(
         top_p=top_p,
         samples=samples,
         seed=seed,
-        arrays=TORCH,
+        arrays=backend.arrays,
     )
-    return _captions(found, features, vocabulary, areas)
+    return _captions(found, backend.grid, vocabulary, areas)
 
 
 def _captions(
     found: list[list[Hypothesis]],
-    features: Features,
+    grid: tuple[int, int],
     vocabulary: Vocabulary,
     areas: Sequence[Area] | None,
 ) -> list[list[Caption]]:
-    grid = (features.height, features.width)
     places = areas or [WHOLE] * len(found)
     return [
         [_caption(hypothesis, grid, vocabulary, area) for hypothesis in hypotheses]

@@ -10,21 +10,18 @@ Shapes: `B` images, `D` feature size, `d` directions in which the photographs di
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
-from torch import Tensor
-from torch.nn import functional as F
 
 from cutline.captioner.caption import Caption
 from cutline.config.base import Config
-from cutline.encoders import Encoder
-from cutline.errors import ModelError
-from cutline.models.header import Entry
 
-__all__ = ["Familiar", "Sureness", "SurenessConfig", "familiar_shapes", "mean_log_prob"]
+__all__ = ["Familiar", "Sureness", "SurenessConfig", "mean_log_prob"]
+
+Floats = NDArray[np.floating]
 
 
 class SurenessConfig(Config):
@@ -49,33 +46,34 @@ class Familiar:
         variances: in each direction, and the mean one in all others (d + 1,).
     """
 
-    def __init__(self, mean: Tensor, directions: Tensor, variances: Tensor) -> None:
+    def __init__(self, mean: Floats, directions: Floats, variances: Floats) -> None:
         self.mean = mean
         self.directions = directions
         self.variances = variances
 
     @classmethod
-    def of(cls, pooled: Tensor, *, directions: int = 128) -> "Familiar":
+    def of(cls, pooled: Floats, *, directions: int = 128) -> "Familiar":
         """Learn from the pooled features (N, D) of photographs."""
-        unit = F.normalize(pooled.double(), dim=1)
+        unit = _unit(pooled.astype(np.float64))
         mean = unit.mean(0)
-        _, sizes, found = torch.linalg.svd(unit - mean, full_matrices=False)
+        _, sizes, found = np.linalg.svd(unit - mean, full_matrices=False)
         kept = min(directions, len(sizes) - 1, pooled.shape[1] - 1)
-        variances = sizes.square() / len(unit)
+        variances = sizes**2 / len(unit)
         rest = variances[kept:].sum() / (pooled.shape[1] - kept)
-        floor = torch.finfo(torch.float32).tiny
-        together = torch.cat([variances[:kept], rest.unsqueeze(0)]).clamp(min=floor)
-        return cls(mean.float(), found[:kept].float(), together.float())
+        together = np.append(variances[:kept], rest).clip(min=np.finfo(np.float32).tiny)
+        parts = (mean, found[:kept], together)
+        return cls(*(part.astype(np.float32) for part in parts))
 
-    def novelty(self, pooled: Tensor) -> Tensor:
+    def novelty(self, pooled: Floats) -> Floats:
         """Return the squared distance of pooled features (B, D) as (B,); photographs have 1."""
-        away = F.normalize(pooled.float(), dim=1) - self.mean.to(pooled.device)
-        along = away @ self.directions.to(pooled.device).T
-        known, rest = self.variances[:-1].to(pooled.device), float(self.variances[-1])
-        left = (away.square().sum(1) - along.square().sum(1)).clamp(min=0)
-        return ((along.square() / known).sum(1) + left / rest) / pooled.shape[1]
+        away = _unit(pooled.astype(np.float32)) - self.mean
+        along = away @ self.directions.T
+        left = ((away**2).sum(1) - (along**2).sum(1)).clip(min=0)
+        far: Floats = (along**2 / self.variances[:-1]).sum(1) + left / self.variances[-1]
+        far /= pooled.shape[1]
+        return far
 
-    def tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> dict[str, Floats]:
         """Return what is kept on disk."""
         return {"mean": self.mean, "directions": self.directions, "variances": self.variances}
 
@@ -86,17 +84,6 @@ class Sureness:
     def __init__(self, config: SurenessConfig, familiar: Familiar) -> None:
         self.config = config
         self.familiar = familiar
-
-    @classmethod
-    def read(cls, config: SurenessConfig, tensors: Mapping[str, Tensor]) -> "Sureness":
-        """Take it from `config.json` and the tensors beside the weights.
-
-        Raises:
-            ModelError: a variance is not positive.
-        """
-        if not bool((tensors["variances"] > 0).all()):
-            raise ModelError("'sureness.variances' has numbers that are not positive.")
-        return cls(config, Familiar(**tensors))
 
     def judge(self, captions: list[Caption], novelty: float) -> list[Caption]:
         """Return the captions of one picture with what is known of each."""
@@ -110,20 +97,13 @@ class Sureness:
         return replace(caption, confidence=confidence, unsure=unsure)
 
 
-def familiar_shapes(found: Mapping[str, Entry], encoder: Encoder) -> dict[str, Tensor]:
-    """Return tensors without memory, of the shapes that a `Familiar` of this encoder has.
-
-    Args:
-        found: what a file has of it, which decides how many directions are kept.
-        encoder: whose features it is of.
-    """
-    size = encoder.feature_size
-    shape = found["directions"].shape if "directions" in found else ()
-    kept = min(shape[0] if shape else 0, size)
-    shapes = {"mean": (size,), "directions": (kept, size), "variances": (kept + 1,)}
-    return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
-
-
 def mean_log_prob(caption: Caption) -> float:
     """Return the log-probability a word, the end counted as one."""
     return caption.log_prob / (len(caption.words) + caption.finished)
+
+
+def _unit(rows: Floats) -> Floats:
+    """Divide rows by their length, as `torch.nn.functional.normalize` does."""
+    lengths = np.sqrt((rows**2).sum(1, keepdims=True))
+    unit: Floats = rows / lengths.clip(min=1e-12)
+    return unit

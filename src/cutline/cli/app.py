@@ -10,6 +10,7 @@ from cutline.cli import (
     demo,
     evaluate,
     explain,
+    export,
     lists,
     score,
     train,
@@ -33,6 +34,7 @@ app.command("average")(average.average)
 app.command("calibrate")(calibrate.calibrate)
 app.command("caption")(caption.caption)
 app.command("explain")(explain.explain)
+app.command("export")(export.export)
 app.add_typer(data.app, name="data")
 app.command("models")(lists.models)
 app.command("recipes")(lists.recipes)

@@ -30,8 +30,9 @@ def average(
         raise UsageError(
             f"--weights is {weights}; give one number for each model, such as 2,1."
         ) from None
-    from cutline.captioner import average as mean
-    from cutline.captioner import load
+    from cutline.models import find_model
+    from cutline.network import Model
+    from cutline.network import average as mean
 
-    mean([load(model) for model in models], shares).save(out)
+    mean([Model.read(find_model(model)) for model in models], shares).save(out)
     say(f"{out}: the mean of {len(models)} models. Next: cutline evaluate {out} --data PATH")

@@ -13,7 +13,7 @@ __all__ = ["calibrate"]
 
 
 class Storage(StrEnum):
-    """How weights lie on disk; see `cutline.captioner.storage`."""
+    """How weights lie on disk; see `cutline.network.storage`."""
 
     FLOAT32 = "float32"
     FLOAT16 = "float16"
@@ -44,22 +44,22 @@ def calibrate(
     images, too; both cost time. Try `--size 256` or `--mirror` of one trained at 224.
     """
     check_free_folder(out)
-    from cutline.captioner import load
     from cutline.data.readers import open_dataset
     from cutline.evaluation import calibrate as run
+    from cutline.models import find_model
+    from cutline.network import Model
 
-    captioner = load(model)
+    trained = Model.read(find_model(model))
     if size or mirror:
-        captioner = captioner.looking(size=size, mirror=mirror or None)
-    captioner.stored_as(storage.value)
+        trained = trained.looking(size=size, mirror=mirror or None)
+    trained.stored_as(storage.value)
     dataset = open_dataset(data)
     say(dataset.describe())
     train, val = dataset.split("train"), dataset.split("val")
     with bar("pictures", len(train) + 2 * len(val)) as progress:
-        found = run(captioner, train, val, progress=progress)
-    found.captioner.save(out)
-    learned = found.captioner.config.sureness
-    assert learned is not None
+        found = run(trained.captioner(), train, val, progress=progress)
+    trained.calibrated(found.sureness, found.scores).save(out)
+    learned = found.sureness.config
     megabytes = sum(path.stat().st_size for path in out.iterdir()) / 1e6
     say(f"Right: {learned.right}. Of {learned.images:,} captions {learned.share_right:.0%} are.")
     say(f"Expected calibration error, on images not learned from: {learned.calibration_error:.3f}.")

@@ -18,7 +18,6 @@ from cutline.cli.tally import Tally
 from cutline.errors import UsageError
 from cutline.files import check_not_read
 from cutline.models import find_model
-from cutline.process import no_garbage
 from cutline.results import FORMATS, ResultsFile, Row, Sidecars, sidecar_kinds
 
 __all__ = ["caption"]
@@ -57,8 +56,11 @@ def caption(
     beam: Annotated[int | None, typer.Option(min=1, help="Beam width; 1 is greedy.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 16,
     precision: Annotated[
-        Precision, typer.Option(help="Of the weights, on a CPU: less is faster, and less exact.")
+        Precision, typer.Option(help="Of the decoder's products: int8 is faster, and less exact.")
     ] = Precision.FLOAT32,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Default: the processor's, at most four.")
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse pictures that lack their end, however little.")
     ] = False,
@@ -93,7 +95,14 @@ def caption(
             say(f"{tally.before:,} of {len(asked.files):,} were done before.")
         rows_show = out is None and sys.stdout.isatty()
         plan = Plan(
-            folder, precision, beam, batch_size, strict=strict, timed=timings, bar=not rows_show
+            folder,
+            precision,
+            beam,
+            batch_size,
+            threads,
+            strict=strict,
+            timed=timings,
+            bar=not rows_show,
         )
         try:
             _write_all(_rows(todo, plan, tally) if todo else iter(()), output, beside, tally)
@@ -169,6 +178,7 @@ class Plan(NamedTuple):
     precision: Precision
     beam: int | None
     batch_size: int
+    threads: int | None
     strict: bool
     timed: bool
     bar: bool
@@ -177,12 +187,11 @@ class Plan(NamedTuple):
 def _rows(paths: list[Path], plan: Plan, tally: Tally) -> Iterator[Row]:
     """Caption pictures as they are read; what cannot be read is told."""
     started = time.perf_counter()
-    with no_garbage():
-        from cutline.captioner import Square, load
-        from cutline.errors import ImageError
+    from cutline.captioner import Square, load
+    from cutline.errors import ImageError
 
     imported = time.perf_counter()
-    captioner = load(plan.folder, precision=plan.precision.value)
+    captioner = load(plan.folder, precision=plan.precision.value, threads=plan.threads)
     captioner.timings |= {"import": imported - started, "load": time.perf_counter() - imported}
     search = captioner.search(beam=plan.beam)
     read: list[Path] = []

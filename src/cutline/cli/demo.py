@@ -35,11 +35,11 @@ def demo(
 
     recipe = read_recipe(find_recipe("scenes/soft"), changes or ())
     started = time.perf_counter()
-    _move_aside(out)
     from cutline.data.readers import open_dataset
     from cutline.evaluation import evaluate
     from cutline.training import train
 
+    _move_aside(out)
     say("Training Show, Attend and Tell on drawn scenes ...")
     result = train(recipe, out, say=say)
     result.folder.rename(out / "model")

@@ -13,11 +13,21 @@ from contextlib import suppress
 from cutline.cli.console import complain
 from cutline.cli.stops import Stops
 from cutline.errors import CutlineError, MissingDependencyError
-from cutline.process import give_way, keep_freed_memory
 
 __all__ = ["run"]
 
-EXTRAS = {"torch": "train", "timm": "train", "lightning": "train", "matplotlib": "explain"}
+TRAIN = (
+    "lightning",
+    "onnx",
+    "onnx_ir",
+    "onnxscript",
+    "tensorboard",
+    "timm",
+    "tokenizers",
+    "torch",
+    "torchvision",
+)
+EXTRAS = {**dict.fromkeys(TRAIN, "train"), "matplotlib": "explain"}
 
 
 def run(stops: Stops) -> None:
@@ -27,8 +37,6 @@ def run(stops: Stops) -> None:
     try:
         from cutline.cli.app import app
 
-        keep_freed_memory()
-        give_way()
         app()
     except BaseException as error:
         sys.exit(_exit_code(error, stops))

@@ -36,7 +36,7 @@ def evaluate(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the --json file.")] = False,
     precision: Annotated[
-        Precision, typer.Option(help="Of the weights, on a CPU: less is faster, and less exact.")
+        Precision, typer.Option(help="Of the decoder's products: int8 is faster, and less exact.")
     ] = Precision.FLOAT32,
 ) -> None:
     """Caption a data set and score the captions against its own.

@@ -16,10 +16,9 @@ __all__ = ["Precision", "chosen_model", "models", "recipes"]
 
 
 class Precision(StrEnum):
-    """Of a model's weights when it captions on a CPU; see `cutline.decoders.packed`."""
+    """Of the decoder's products when it captions; see `cutline.captioner.onnx`."""
 
     FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
     INT8 = "int8"
 
 

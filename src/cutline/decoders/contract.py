@@ -23,7 +23,6 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from cutline.decoders.best import Rough
 from cutline.functional import Features
 from cutline.functional.order import Order
 
@@ -121,13 +120,13 @@ class Decoder(nn.Module, ABC):
         """
         return None
 
+    def without_draws(self) -> "Decoder":
+        """Return what a graph computes: this decoder, or one of its weights that draws nothing."""
+        return self
+
     @abstractmethod
     def project(self, output: Tensor) -> Tensor:
         """Map outputs (..., O) to unnormalised scores of the vocabulary (..., V)."""
-
-    def rank(self, output: Tensor) -> Tensor | Rough:
-        """As `project`, for a search: outputs (N, O) to scores of which the best must be right."""
-        return self.project(output)
 
 
 def take_rows(rows: Rows, index: Tensor) -> Rows:

@@ -13,6 +13,7 @@ nothing yet teach the words to do without the image.
 Shapes: `B` images, `N` captions, `R` regions, `D` feature size, `H` hidden.
 """
 
+import copy
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -81,8 +82,16 @@ class Hard(Soft):
     def start(self, memory: Memory) -> Any:
         """As `soft`, undecided."""
         h, c = super().start(memory)
-        undecided = torch.full((len(h),), UNDECIDED, device=h.device)
+        undecided = torch.full((h.shape[0],), UNDECIDED, device=h.device)
         return State(h, c, undecided)
+
+    def without_draws(self) -> "Hard":
+        """As `Decoder`: where it would draw a region, look at the likeliest."""
+        if self.inference != "sample":
+            return self
+        likeliest = copy.copy(self)
+        likeliest.inference = "argmax"
+        return likeliest
 
     def run(self, words: Tensor, lengths: Tensor, memory: Memory) -> Ran | None:
         """As `soft`, in training; a caption whose places are drawn has looks of its own."""
@@ -118,7 +127,7 @@ class Hard(Soft):
             return Look(take_regions(memory.grid, alpha.argmax(1)), alpha)
         if self.inference == "expectation":
             return Look(expected, alpha)
-        nobody = torch.zeros(len(alpha), dtype=torch.bool, device=alpha.device)
+        nobody = torch.zeros(alpha.shape[0], dtype=torch.bool, device=alpha.device)
         return self._sample(alpha, memory, instead=nobody, context=expected)
 
     def _sample(self, alpha: Tensor, memory: Memory, *, instead: Tensor, context: Tensor) -> Look:

@@ -7,7 +7,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from cutline.decoders.best import Rough
 from cutline.decoders.contract import Decoder, Ran, Step
 from cutline.functional import Features
 
@@ -62,7 +61,3 @@ class Headed(Decoder):
     def project(self, output: Tensor) -> Tensor:
         """See the decoder."""
         return self.decoder.project(output)
-
-    def rank(self, output: Tensor) -> Tensor | Rough:
-        """See the decoder."""
-        return self.decoder.rank(output)

@@ -63,7 +63,7 @@ class Nic(Decoder):
 
     def start(self, memory: Memory) -> LstmState:
         """Read the image from an empty state."""
-        empty = self.lstm.start(len(memory.image))
+        empty = self.lstm.start(memory.image.shape[0])
         return self.lstm.step(self._drop(memory.image), empty)[1]
 
     def step(self, words: Tensor, state: LstmState, memory: Memory) -> Step:  # noqa: ARG002

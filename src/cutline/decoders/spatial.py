@@ -74,7 +74,7 @@ class Spatial(Decoder):
 
     def start(self, memory: Memory) -> LstmState:
         """Both states are empty: each input shows the image."""
-        return self.lstm.start(len(memory.V))
+        return self.lstm.start(memory.V.shape[0])
 
     def step(self, words: Tensor, state: LstmState, memory: Memory) -> Step:
         """Read the word, look (from the new state), then answer."""
@@ -90,5 +90,5 @@ class Spatial(Decoder):
     def _input(self, words: Tensor, memory: Memory) -> Tensor:
         """`x_t = [w_t; v_g]`, (N, E + H)."""
         w = self.embed(words)
-        v_g = memory.v_g.repeat_interleave(len(words) // len(memory.v_g), 0)
+        v_g = memory.v_g.repeat_interleave(words.shape[0] // memory.v_g.shape[0], 0)
         return F.dropout(torch.cat([w, v_g], 1), self.dropout, self.training)

@@ -95,13 +95,14 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Features:
         """Encode pictures (B, 3, S, S) of bytes."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains and not self.held):
+        with self._gradient():
             mirrored = self.mirror and not (self.training or self.held)
             if mirrored:
                 images = torch.cat([images, images.flip(3)])
-            pixels = images.contiguous(memory_format=torch.channels_last)
-            with _exact(pixels.device):
-                places, pooled = self._look(pixels * self.scale + self.offset)
+            if not torch.compiler.is_exporting():  # a graph has no memory format
+                images = images.contiguous(memory_format=torch.channels_last)
+            with _exact(images.device):
+                places, pooled = self._look(images * self.scale + self.offset)
             if mirrored:
                 places, pooled = _mean_of_both(places, pooled)
             grid = places.flatten(2).transpose(1, 2)
@@ -109,6 +110,12 @@ class Encoder(nn.Module):
                 grid = grid + self.positions
             pooled = grid.mean(1) if pooled is None else pooled
         return Features(grid, pooled, *places.shape[-2:])
+
+    def _gradient(self) -> AbstractContextManager[Any]:
+        """Record a gradient where some part is trained now; in a graph there is none."""
+        if torch.compiler.is_exporting():
+            return nullcontext()
+        return torch.set_grad_enabled(torch.is_grad_enabled() and self.trains and not self.held)
 
     @property
     def trains(self) -> bool:
@@ -232,9 +239,9 @@ def _preprocessing(backbone: nn.Module, config: EncoderConfig) -> Preprocessing:
 
 def _mean_of_both(places: Tensor, pooled: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """Take the mean of what was seen of pictures and, below, of their mirror images."""
-    seen, mirrored = places.chunk(2)
+    seen, mirrored = places.unflatten(0, (2, -1)).unbind()
     mean = (seen + mirrored.flip(3)) / 2
-    return mean, None if pooled is None else torch.stack(pooled.chunk(2)).mean(0)
+    return mean, None if pooled is None else pooled.unflatten(0, (2, -1)).mean(0)
 
 
 def _places(backbone: Any, final: Tensor) -> Tensor:

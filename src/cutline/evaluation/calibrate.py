@@ -8,12 +8,10 @@ Shapes: `N` images, `D` feature size.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from cutline.captioner import (
     Captioner,
@@ -44,9 +42,10 @@ SCORES = ("BLEU", "METEOR", "ROUGE-L", "CIDEr")
 
 
 class Calibration(NamedTuple):
-    """The captioner with what it learned, and what it learned it from, by image."""
+    """What a captioner learned of its sureness, its scores, and what it learned from, by image."""
 
-    captioner: Captioner
+    sureness: Sureness
+    scores: dict[str, Any]
     confidence: Floats
     right: NDArray[np.bool_]
 
@@ -95,25 +94,14 @@ def calibrate(
         slope=slope,
         intercept=intercept,
         least=float(np.quantile(confidence, LEAST)),
-        furthest=float(novelty.quantile(FURTHEST)),
+        furthest=float(np.quantile(novelty, FURTHEST)),
         right=f"CIDEr of at least {enough:.3f}, which three in four of people's captions reach",
         share_right=float(right.mean()),
         calibration_error=held_out_error(evidence, right),
         images=len(images),
     )
-    sure = Captioner(
-        captioner.config.model_copy(
-            update={
-                "sureness": config,
-                "scores": {**found.scores.corpus, "signature": found.scores.signature},
-            }
-        ),
-        captioner.network,
-        captioner.vocabulary,
-        sureness=Sureness(config, familiar),
-        name=captioner.name,
-    )
-    return Calibration(sure, confidence, right)
+    scores = {**found.scores.corpus, "signature": found.scores.signature}
+    return Calibration(Sureness(config, familiar), scores, confidence, right)
 
 
 def people_quartile(references: Mapping[str, Sequence[str]]) -> float:
@@ -134,13 +122,13 @@ def pooled_features(
     progress: Callable[[int], None],
     *,
     batch_size: int = 32,
-) -> Tensor:
+) -> Floats:
     """Return the pooled features (N, D) of the pictures that can be read."""
     squares = in_batches(_squares(captioner, examples, progress), batch_size)
-    found = [captioner.encode(batch).pooled.cpu() for batch in squares]
+    found = [captioner.pooled(batch) for batch in squares]
     if not found:
         raise DataError("Not one of the pictures could be read.")
-    return torch.cat(found)
+    return np.concatenate(found)
 
 
 def fit_logistic(evidence: Floats, right: NDArray[np.bool_]) -> tuple[float, float]:

@@ -17,13 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-import torch
 from PIL.Image import Image
-from torch import Tensor
-from torch.nn import functional as F
 
 from cutline.data.examples import Picture
 from cutline.errors import MissingDependencyError, ModelError, UsageError, did_you_mean
+
+try:
+    import torch
+    from torch import Tensor
+    from torch.nn import functional as F
+except ModuleNotFoundError:
+    raise MissingDependencyError("CLIPScore", extra="clip") from None
 
 __all__ = ["Clip", "ClipScores", "clip_score"]
 

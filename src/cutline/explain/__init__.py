@@ -4,11 +4,11 @@
     overlay       attention as light on the photograph
     figure        a PNG with a panel per word
     animation     a GIF with a frame per word
+    drawing       what both are drawn with, if it is there
     document      templates, escaping, pictures as data
     cards         one picture with its caption as HTML
     page          a stand-alone page of one picture
     report        a stand-alone page of many, with scores
-    output        files that are whole or not there
 
 PNG and GIF need matplotlib (`pip install 'cutline[explain]'`); HTML does not.
 """
@@ -19,6 +19,7 @@ from PIL import Image
 
 from cutline.errors import UsageError
 from cutline.explain.animation import explain_gif
+from cutline.explain.drawing import check_matplotlib
 from cutline.explain.explainable import Explainable
 from cutline.explain.figure import explain_png
 from cutline.explain.overlay import spotlight, spread
@@ -57,9 +58,11 @@ def explain(
 
 
 def check_target(path: str | Path, *, overwrite: bool = False) -> None:
-    """Refuse a path that `explain` would refuse, before a captioner is loaded for it."""
+    """Refuse a target that `explain` would refuse, before a captioner is loaded for it."""
     suffix = Path(path).suffix.lower()
     if suffix not in _WRITERS:
         given = f"ends in {suffix}" if suffix else "has no suffix"
         raise UsageError(f"{path} {given}; an explanation ends in {', '.join(SUFFIXES)}.")
+    if suffix != ".html":
+        check_matplotlib()
     check_free(path, overwrite=overwrite)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from cutline.errors import MissingDependencyError
+from cutline.explain.drawing import check_matplotlib
 from cutline.explain.explainable import Explainable, Word, looks, words
 from cutline.explain.overlay import resized, spotlight, spread
 from cutline.files import check_free, written
@@ -132,9 +132,8 @@ def _palette(frame: Image.Image) -> Image.Image:
 
 def _fonts() -> Fonts:
     """Return matplotlib's own typeface: it is there wherever pictures of attention are drawn."""
-    try:
-        from matplotlib import get_data_path
-    except ModuleNotFoundError:
-        raise MissingDependencyError("A picture of attention", extra="explain") from None
+    check_matplotlib()
+    from matplotlib import get_data_path
+
     file = Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
     return Fonts(ImageFont.truetype(file, _SIZE), ImageFont.truetype(file, 13))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image
 
-from cutline.errors import MissingDependencyError
+from cutline.explain.drawing import check_matplotlib
 from cutline.explain.explainable import Explainable, Word, looks, share, words
 from cutline.explain.overlay import resized, spotlight, spread
 from cutline.files import check_free, written
@@ -133,11 +133,10 @@ def _label_height(said: Sequence[str], across: float) -> float:
 
 
 def _empty_figure(layout: Layout) -> "Figure":
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise MissingDependencyError("A picture of attention", extra="explain") from None
+    check_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=layout.size, dpi=_DPI, facecolor="white")
     FigureCanvasAgg(figure)  # not pyplot: no window, no global state, any thread
     return figure

@@ -12,7 +12,6 @@ objectives   what training makes small
 What makes the decoders fast, and is not part of the interface:
 
 products       with a weight that was laid out for them
-ragged         additive attention where images have different numbers of captions
 order          in which the words of many captions are read
 packed_lstm    an LSTM over whole captions, back by hand
 attended_lstm  one that looks before it reads

@@ -73,8 +73,11 @@ def additive_scores(query: Tensor, keys: Keys | Tensor, v: Tensor) -> Tensor:
 def _scores(query: Tensor, exponential: Tensor, v: Tensor) -> Tensor:
     weight = v.to(exponential.dtype)
     asked = exponential_of(query)
-    scores = pair_sums(exponential, asked, weight)
-    return scores.mul_(-2).add_(weight.sum()).to(query.dtype)
+    if torch.compiler.is_exporting():  # a graph has no pieces
+        sums = (1 / (1 + exponential.unsqueeze(1) * asked.unsqueeze(2))) @ weight
+    else:
+        sums = pair_sums(exponential, asked, weight)
+    return sums.mul_(-2).add_(weight.sum()).to(query.dtype)
 
 
 class _Scores(torch.autograd.Function):

@@ -93,7 +93,8 @@ def take_regions(values: Tensor, region: Tensor) -> Tensor:
 
     Source: Xu et al. 2015 (arXiv 1502.03044), equation 9.
     """
-    image = torch.arange(len(region), device=region.device) // (len(region) // len(values))
+    captions = region.shape[0] // values.shape[0]
+    image = torch.arange(region.shape[0], device=region.device) // captions
     return values[image, region]
 
 
@@ -174,5 +175,5 @@ def adaptive_attention(
         away = away.masked_fill(closed, float("-inf"))
     shares = F.softmax(torch.cat([looked, away.unsqueeze(1)], 1), dim=1)
     weights, beta = shares[:, :-1], shares[:, -1]
-    seen = weights.view(len(values), -1, values.shape[1]) @ values
+    seen = weights.view(values.shape[0], -1, values.shape[1]) @ values
     return beta.unsqueeze(1) * s + seen.flatten(0, 1), weights, beta

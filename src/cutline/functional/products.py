@@ -6,7 +6,6 @@ torch keeps it, and bfloat16 twice as fast again, where the CPU has it.
 Shapes: `I` and `O` sizes of input and output.
 """
 
-import warnings
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -16,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-__all__ = ["Product", "has", "lay_out", "lay_out_int8", "linear", "mixed_dtype"]
+__all__ = ["Product", "has", "lay_out", "linear", "mixed_dtype"]
 
 Product = Callable[[Tensor], Tensor]
 
@@ -84,35 +83,12 @@ class _Linear(torch.autograd.Function):
         )
 
 
-def lay_out_int8(weight: Tensor, bias: Tensor | None = None) -> Product:
-    """As `lay_out`, in eight bits: one scale for each output, one for each row as it comes."""
-    tiny = torch.finfo(weight.dtype).tiny
-    scale = (weight.abs().amax(1) / 127).clamp_min(tiny)
-    zero = torch.zeros(len(weight), dtype=torch.long)
-    with warnings.catch_warnings():  # torch means to drop its quantised tensors: see `has`
-        warnings.simplefilter("ignore", UserWarning)
-        rounded = torch.quantize_per_channel(
-            weight.contiguous(), scale.double(), zero, 0, torch.qint8
-        )
-    laid_out = torch.ops.quantized.linear_prepack(rounded, None)
-
-    def product(x: Tensor) -> Tensor:
-        # torch has one scale for all rows: what is said of an image would depend on its neighbours
-        largest = x.abs().amax(-1, keepdim=True).clamp_min(tiny)
-        y: Tensor = torch.ops.quantized.linear_dynamic(x / largest, laid_out, False)
-        return y.mul_(largest) if bias is None else torch.addcmul(bias, y, largest, out=y)
-
-    return product
-
-
 @cache
 def has(what: str) -> bool:
-    """Say whether this torch on this CPU has fast products: `onednn`, `bfloat16` or `int8`."""
+    """Say whether this torch on this CPU has fast products: `onednn` or `bfloat16`."""
     if what == "onednn":
         return bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
-    if what == "bfloat16":
-        return has("onednn") and _cpu("_is_avx512_bf16_supported")
-    return _cpu("_is_vnni_supported") and hasattr(torch, "quantize_per_channel")
+    return has("onednn") and _cpu("_is_avx512_bf16_supported")
 
 
 def mixed_dtype(device: str) -> torch.dtype | None:

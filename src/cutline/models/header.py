@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, cast
 from cutline.errors import ModelError
 from cutline.untrusted import MEGABYTE, check_size, shortened
 
-__all__ = ["Entry", "read_header"]
+__all__ = ["Entry", "data_begins", "read_header"]
 
 LARGEST_FILE = 40_000 * MEGABYTE  # timm's largest backbone has 27,000
 LARGEST_HEADER = 2 * MEGABYTE
@@ -63,6 +63,12 @@ def read_header(path: Path) -> dict[str, Entry]:
     if end != data:
         raise _damaged(path, f"its tensors have {end:,} bytes, but the file has {data:,} for them")
     return entries
+
+
+def data_begins(path: Path) -> int:
+    """Return the place in the file of byte 0 of its tensors."""
+    with path.open("rb") as file:
+        return int(8 + struct.unpack("<Q", file.read(8))[0])
 
 
 def _read(path: Path, size: int) -> tuple[Any, int]:

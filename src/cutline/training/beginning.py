@@ -4,12 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from cutline.captioner import Network, build_network
-from cutline.captioner.folder import read_folder
 from cutline.config import DecoderConfig, EncoderConfig, Recipe
 from cutline.errors import UsageError
 from cutline.files import printable
 from cutline.models import find_model
+from cutline.network import Model, Network, build_network
 from cutline.vocabulary import Vocabulary
 
 __all__ = ["begin"]
@@ -50,7 +49,8 @@ def begin(
         network = build_network(recipe.encoder, recipe.decoder, vocabulary_size=len(vocabulary))
         return network, vocabulary
     folder = find_model(recipe.training.start_from)
-    config, model, vocabulary, _ = read_folder(folder)
+    model = Model.read(folder)
+    config, vocabulary = model.config, model.vocabulary
     if recipe.words.tokenizer == "characters" and vocabulary.spaced:
         raise UsageError(
             f"training.start_from: {printable(folder)} has words that are joined with spaces, the "
@@ -67,7 +67,7 @@ def begin(
         vocabulary_size=len(vocabulary),
         preprocessing=config.preprocessing,
     )
-    network.load_state_dict(model.state_dict())
+    network.load_state_dict(model.network.state_dict())
     return network, vocabulary
 
 

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save as serialise
 
-from cutline.captioner import Network
 from cutline.config import Recipe
 from cutline.data.augment import Augment
 from cutline.data.batches import CaptionedImages, Inputs, Pictures
@@ -23,6 +22,7 @@ from cutline.data.readable import find_unreadable
 from cutline.data.readers import open_dataset
 from cutline.encoders import Encoder
 from cutline.errors import DataError
+from cutline.network import Network
 from cutline.vocabulary import Vocabulary
 
 __all__ = ["Splits", "captioned_images", "load_splits"]

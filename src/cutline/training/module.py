@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from cutline.captioner import Network, generate
+from cutline.captioner import Looked, generate
 from cutline.config import Recipe
 from cutline.data.batches import Batch
 from cutline.errors import DataError
 from cutline.metrics import score
+from cutline.network import Network, TorchBackend
 from cutline.search import Words
 from cutline.training.clip import clip_gradient
 from cutline.training.objectives import Loss, Objective, read_references
@@ -111,7 +112,9 @@ class TrainingModule(L.LightningModule):
             features = self.network.features(batch.inputs)
             _, words = read_references(self.network.decoder, features, batch, special)
             self._check("cross-entropy", float(words.cross_entropy))
-            found = generate(self.network.decoder, features, self.vocabulary, search)
+            backend = TorchBackend(self.network)
+            looked = Looked(features.grid, features.pooled)
+            found = generate(backend, looked, self.vocabulary, search)
         self.captions.update(
             {image: best[0].text for image, best in zip(batch.ids, found, strict=True)}
         )

@@ -10,13 +10,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from cutline.captioner import Network, generate
+from cutline.captioner import Looked, generate
 from cutline.config import HardConfig, Recipe, SearchConfig
 from cutline.data.batches import Batch
 from cutline.decoders import Decoder, Rollout, Unrolled, rollout, unroll
 from cutline.functional import Features, doubly_stochastic_penalty
 from cutline.losses import WordLoss, word_loss
 from cutline.metrics import Cider, ptb_tokenize
+from cutline.network import Network, TorchBackend
 from cutline.search import Words
 from cutline.training.reinforce import Reinforce
 from cutline.vocabulary import Vocabulary
@@ -164,8 +165,8 @@ class SelfCritical(Objective):
         """Caption greedily, without dropout; return the rewards (B, 1)."""
         training = network.decoder.training
         network.decoder.eval()
-        seen = features._replace(grid=features.grid.detach(), pooled=features.pooled.detach())
-        found = generate(network.decoder, seen, self.vocabulary, self.search)
+        seen = Looked(features.grid.detach(), features.pooled.detach())
+        found = generate(TorchBackend(network), seen, self.vocabulary, self.search)
         network.decoder.train(training)
         said = [_tokens(" ".join(best.words), ended=best.finished) for (best, *_) in found]
         return self._rewards(said, images, 1).to(seen.grid.device)

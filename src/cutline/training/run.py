@@ -22,8 +22,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from cutline import __version__
-from cutline.captioner import Captioner, ModelConfig, Network, load
-from cutline.captioner.folder import read_config
+from cutline.captioner import Captioner, ModelConfig, load, read_config
 from cutline.compiled import compiling
 from cutline.config import Recipe
 from cutline.data.augment import Augment
@@ -31,6 +30,7 @@ from cutline.data.batches import EpochShuffle, batches
 from cutline.data.cache import cache_folder
 from cutline.encoders import keep_norms
 from cutline.models import find_model
+from cutline.network import Model, Network
 from cutline.training.beginning import begin
 from cutline.training.callbacks import Averaged, KeepModels, NameUnreadable, Speed, StopEarly
 from cutline.training.checkpoints import SafeCheckpointIO
@@ -225,7 +225,7 @@ def _saver(
             },
             scores={k: v for k, v in facts.items() if k.startswith("val/") and math.isfinite(v)},
         )
-        Captioner(config, network, vocabulary).save(folder)
+        Model(config, network, vocabulary).save(folder)
 
     return save
 
