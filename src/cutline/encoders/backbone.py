@@ -239,9 +239,9 @@ def _preprocessing(backbone: nn.Module, config: EncoderConfig) -> Preprocessing:
 
 def _mean_of_both(places: Tensor, pooled: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """Take the mean of what was seen of pictures and, below, of their mirror images."""
-    seen, mirrored = places.unflatten(0, (2, -1)).unbind()
+    seen, mirrored = places.reshape(2, -1, *places.shape[1:]).unbind()
     mean = (seen + mirrored.flip(3)) / 2
-    return mean, None if pooled is None else pooled.unflatten(0, (2, -1)).mean(0)
+    return mean, None if pooled is None else pooled.reshape(2, -1, *pooled.shape[1:]).mean(0)
 
 
 def _places(backbone: Any, final: Tensor) -> Tensor:
