@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from cutline.captioner.captioner import Captioner
-from cutline.captioner.folder import FORMAT, read_config, read_parts, read_sureness
+from cutline.captioner.folder import FORMAT, read_parts, read_sureness
 from cutline.captioner.onnx import OnnxBackend, Precision
 from cutline.errors import MissingDependencyError, ModelError, UsageError, did_you_mean
 from cutline.files import printable
@@ -64,14 +64,14 @@ def model_name(folder: Path) -> str:
 
 
 def _on_onnx(folder: Path, precision: Precision, threads: int | None) -> Captioner:
-    if read_config(folder).format != FORMAT:
+    parts = read_parts(folder)
+    config = parts.config
+    if config.format != FORMAT:
         raise ModelError(
             f"{printable(folder)} is a model of format 1, which has no graphs for ONNX Runtime; "
             f"`cutline export {printable(folder)} NEW_FOLDER` makes format {FORMAT} of it (pip "
             "install 'cutline[train]')."
         )
-    parts = read_parts(folder)
-    config = parts.config
     assert config.grid is not None
     graphs = OnnxBackend(
         folder,

@@ -1,23 +1,15 @@
 """`cutline calibrate`."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cutline.cli.console import bar, say
+from cutline.cli.lists import Storage
 from cutline.folders import check_free_folder
 
 __all__ = ["calibrate"]
-
-
-class Storage(StrEnum):
-    """How weights lie on disk; see `cutline.network.storage`."""
-
-    FLOAT32 = "float32"
-    FLOAT16 = "float16"
-    INT8 = "int8"
 
 
 def calibrate(

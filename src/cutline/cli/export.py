@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cutline.cli.console import say, working
+from cutline.cli.lists import Storage
 from cutline.folders import check_free_folder
 
 __all__ = ["export"]
@@ -16,14 +17,6 @@ class Format(StrEnum):
     """What a model is exported as."""
 
     ONNX = "onnx"
-
-
-class Storage(StrEnum):
-    """How weights lie on disk; see `cutline.network.storage`."""
-
-    FLOAT32 = "float32"
-    FLOAT16 = "float16"
-    INT8 = "int8"
 
 
 def export(

@@ -12,13 +12,21 @@ from cutline.errors import ModelError
 from cutline.files import printable
 from cutline.models import SHIPPED, models_below, shipped_models, summary
 
-__all__ = ["Precision", "chosen_model", "models", "recipes"]
+__all__ = ["Precision", "Storage", "chosen_model", "models", "recipes"]
 
 
 class Precision(StrEnum):
     """Of the decoder's products when it captions; see `cutline.captioner.onnx`."""
 
     FLOAT32 = "float32"
+    INT8 = "int8"
+
+
+class Storage(StrEnum):
+    """How weights lie on disk; see `cutline.network.storage`."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
     INT8 = "int8"
 
 
