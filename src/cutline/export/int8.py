@@ -7,7 +7,13 @@ does it once, when it loads the graph. Rows are rounded each on its own, so that
 depend on its neighbours in a batch. Both sides are unsigned bytes about a zero of 128: with signed
 weights, processors without dot products of bytes (before VNNI) add pairs of products in 16 bits,
 which overflow (of 300 captions 96% are kept, in the place of all).
+
+Only products that the next state depends on are rounded. What follows the state, the map to the
+vocabulary, stays in single precision: rounding there decides between words that are about equally
+likely (of 1,000 captions 98.2% stayed the same with all products in eight bits, 99.4% so).
 """
+
+from collections.abc import Iterable
 
 import numpy as np
 import onnx_ir as ir
@@ -22,15 +28,27 @@ LEAST = 1e-12  # the smallest scale
 
 
 def quantise(model: ir.Model) -> int:
-    """Let a graph's products with weights run in eight bits; return how many there are."""
+    """Let the products with weights behind a graph's new states run in eight bits; count them."""
     graph = model.graph
     found = 0
-    for node in list(graph):
+    for node in _behind([o for o in graph.outputs if str(o.name).startswith("new.")]):
         product = _weight(node, graph)
         if product is not None:
             _replace(graph, node, *product, prefix=f"int8.{found}")
             found += 1
     return found
+
+
+def _behind(values: Iterable[ir.Value]) -> list[ir.Node]:
+    """Return the nodes that these values are computed by, each once."""
+    found: dict[ir.Node, None] = {}
+    waiting = [value.producer() for value in values]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in found:
+            found[node] = None
+            waiting += [value.producer() for value in node.inputs if value is not None]
+    return list(found)
 
 
 def _weight(node: ir.Node, graph: ir.Graph) -> tuple[ir.Value, int] | None:

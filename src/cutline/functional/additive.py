@@ -73,10 +73,13 @@ def additive_scores(query: Tensor, keys: Keys | Tensor, v: Tensor) -> Tensor:
 def _scores(query: Tensor, exponential: Tensor, v: Tensor) -> Tensor:
     weight = v.to(exponential.dtype)
     asked = exponential_of(query)
-    if torch.compiler.is_exporting():  # a graph has no pieces
-        sums = (1 / (1 + exponential.unsqueeze(1) * asked.unsqueeze(2))) @ weight
-    else:
-        sums = pair_sums(exponential, asked, weight)
+    if torch.compiler.is_exporting():
+        # a graph has no pieces; ONNX Runtime is slow at a matrix and a constant vector, or one that
+        # is scaled, and quick the other way round
+        pairs = 1 / (1 + exponential.unsqueeze(1) * asked.unsqueeze(2))
+        sums = ((weight * -2).unsqueeze(0) @ pairs.mT).squeeze(-2)
+        return (sums + weight.sum()).to(query.dtype)
+    sums = pair_sums(exponential, asked, weight)
     return sums.mul_(-2).add_(weight.sum()).to(query.dtype)
 
 
