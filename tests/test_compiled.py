@@ -90,7 +90,9 @@ def test_compiled_attention_is_the_same(folder, sizes):
 
 
 @needs_compiler
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, pytest.param(torch.bfloat16, marks=pytest.mark.slow)]
+)
 def test_a_compiled_loss_is_the_same(folder, dtype):
     for rows, smoothing in ((20, 0.0), (7, 0.1)):
         plain = judged(rows, dtype, smoothing)

@@ -1,5 +1,6 @@
 """Documents run: every shell and Python block of the README and the guides, and the doctests."""
 
+import contextlib
 import doctest
 import importlib
 import os
@@ -35,33 +36,24 @@ def blocks(name: str) -> list[tuple[str, str, str]]:
     return [(mark, language, code) for _, mark, language, code in BLOCK.findall(text)]
 
 
-def run(language: str, code: str, folder: Path, **settings: str) -> None:
+def run(language: str, code: str, folder: Path, home: Path) -> None:
+    """Run a block in a folder: Python here, which has loaded PyTorch, the shell in its own."""
+    if language == "python":
+        with contextlib.chdir(folder):
+            exec(code, {"__name__": "__main__"})
+        return
     binaries = Path(sys.executable).parent
     environment = {
         **os.environ,
         "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
         "OMP_NUM_THREADS": "1",
-        **settings,
+        "JAVA_HOME": str(home),
     }
-    words = (
-        ["bash", "-eu", "-c", MAKE + code] if language == "bash" else [sys.executable, "-c", code]
-    )
+    words = ["bash", "-eu", "-c", MAKE + code]
     done = subprocess.run(
         words, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory) -> Path:
-    """A folder as the documents assume it: photographs, and the model of `make demo`."""
-    folder = tmp_path_factory.mktemp("desk")
-    (folder / "holiday").mkdir()
-    ScenePicture(1, 200).open().save(folder / "photo.jpg")
-    for seed in range(3):
-        ScenePicture(seed, 100).open().save(folder / "holiday" / f"{seed}.jpg")
-    run("bash", "make demo", folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +64,18 @@ def no_java(tmp_path_factory) -> Path:
     (home / "bin" / "java").write_text("#!/bin/sh\nexit 1\n")
     (home / "bin" / "java").chmod(0o755)
     return home
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory, no_java) -> Path:
+    """A folder as the documents assume it: photographs, and the model of `make demo`."""
+    folder = tmp_path_factory.mktemp("desk")
+    (folder / "holiday").mkdir()
+    ScenePicture(1, 200).open().save(folder / "photo.jpg")
+    for seed in range(3):
+        ScenePicture(seed, 100).open().save(folder / "holiday" / f"{seed}.jpg")
+    run("bash", "make demo", folder, no_java)
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -90,7 +94,7 @@ def no_java(tmp_path_factory) -> Path:
 def test_every_block_of_a_document_runs(desk, no_java, name):
     for mark, language, code in blocks(name):
         if not mark and "make demo" not in code:
-            run(language, code, desk, JAVA_HOME=str(no_java))
+            run(language, code, desk, no_java)
         for written in desk.glob("photo.*"):
             if written.suffix != ".jpg":
                 written.unlink()
@@ -119,25 +123,19 @@ def test_a_second_demo_moves_the_first_aside(desk, no_java, tmp_path, monkeypatc
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["README.md", "docs/train.md"])
-def test_every_slow_block_of_a_document_runs(desk, name, shared, tmp_path):
+def test_every_slow_block_of_a_document_runs(desk, no_java, name, shared, tmp_path):
     own = tmp_path / "desk"  # both documents train into the same folder
     shutil.copytree(desk, own)
     (tmp_path / "shared").symlink_to(shared)
     (own / "recipes").symlink_to(ROOT / "recipes")
     for mark, language, code in blocks(name):
         if mark:
-            run(language, code.replace("soft.yaml", "soft.yaml training.epochs=1"), own)
+            run(language, code.replace("soft.yaml", "soft.yaml training.epochs=1"), own, no_java)
 
 
-def test_the_pages_written_from_the_code_are_up_to_date():
-    done = subprocess.run(
-        [sys.executable, "tools/pages.py", "--check"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_the_pages_written_from_the_code_are_up_to_date(tool, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["pages.py", "--check"])
+    assert not tool("pages").main()
 
 
 MODULES = [module.name for module in pkgutil.walk_packages(cutline.__path__, "cutline.")]
