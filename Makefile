@@ -17,7 +17,7 @@ demo: $(READY)  ## train, score and explain a captioner on the built-in scenes
 small: $(SMALL_WHEEL)  ## the wheel, installed where there is no PyTorch
 
 test: lint small  ## lint, types, architecture, then the tests
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 test-slow: $(READY)  ## the tests that take minutes
 	$(BIN)/pytest -n 0 -m slow

@@ -71,9 +71,13 @@ def judged(rows: int, dtype: torch.dtype, smoothing: float) -> list[Tensor]:
     return [found.loss.detach(), found.cross_entropy, found.top5, found.log_likelihood, scores.grad]
 
 
+ONE = pytest.param([(3, 1), (1, 2)], marks=pytest.mark.slow)  # each is compiled anew
+
+
 @needs_compiler
-def test_compiled_attention_is_the_same(folder):
-    for images, captions in ((3, 4), (2, 5), (3, 1), (1, 2)):
+@pytest.mark.parametrize("sizes", [[(3, 4), (2, 5)], ONE])
+def test_compiled_attention_is_the_same(folder, sizes):
+    for images, captions in sizes:
         plain = looked(images, captions)
         with compiling(folder):
             ours = looked(images, captions)
@@ -86,7 +90,9 @@ def test_compiled_attention_is_the_same(folder):
 
 
 @needs_compiler
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, pytest.param(torch.bfloat16, marks=pytest.mark.slow)]
+)
 def test_a_compiled_loss_is_the_same(folder, dtype):
     for rows, smoothing in ((20, 0.0), (7, 0.1)):
         plain = judged(rows, dtype, smoothing)

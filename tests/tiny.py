@@ -1,8 +1,11 @@
 """The smallest training run that is one: a few scenes, a small encoder, seconds."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 RECIPE = """
@@ -38,3 +41,17 @@ def write_photographs(folder: Path, *, train: int = 8, val: int = 4) -> Path:
     content = {"dataset": "squares", "images": rows}
     (folder / "dataset_squares.json").write_text(json.dumps(content), encoding="utf-8")
     return folder
+
+
+@contextlib.contextmanager
+def no_graphs() -> Iterator[None]:
+    """Save models without tracing them, which takes seconds each, and caption on PyTorch."""
+    from cutline.captioner import loading
+
+    def on_torch(folder, *_):
+        return loading._on_torch(folder, "float32", None, "cpu")
+
+    with pytest.MonkeyPatch.context() as during:
+        during.setattr("cutline.network.model.write_graphs", lambda *_: None)
+        during.setattr(loading, "_on_onnx", on_torch)
+        yield

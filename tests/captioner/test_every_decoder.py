@@ -28,7 +28,7 @@ VARIANTS = {
 }
 
 
-QUICK = {"soft", "adaptive", "nic"}  # all are, slowly; tests/decoders has their graphs
+QUICK = {"adaptive", "nic"}  # all are, slowly; tests/decoders has their graphs
 
 
 @pytest.fixture(

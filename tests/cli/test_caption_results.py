@@ -214,7 +214,7 @@ def test_a_signal_ends_a_run_in_a_sentence_and_its_file_is_whole(folder, form, n
     words = ["caption", "p", "p/a.png", "--format", form, "--out", "out"]
     for name in "defghijklm":
         picture(folder / "p" / f"{name}.png")
-    process = alone(*words, seconds=0.5)
+    process = alone(*words, seconds=1)  # it is still busy when the second has started
     assert waited(Path("out").exists)
     second = alone(*words, "--resume")
     told = second.communicate(timeout=60)[1].decode()

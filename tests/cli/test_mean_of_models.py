@@ -8,7 +8,14 @@ from cutline.errors import UsageError
 from cutline.network import Model, average
 from cutline.training import train
 from terminal import cutline
-from tiny import write_recipe
+from tiny import no_graphs, write_recipe
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_graphs():
+    """The mean is of weights."""
+    with no_graphs():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,11 @@ SAME = {"options": {"pad_type": "same"}}
     [
         ("mobilenetv2_100", SAME, (7, 7, 1280)),
         ("regnetx_004_tv", {}, (7, 7, 400)),
-        ("vgg19", {"stage": 4}, (14, 14, 512)),
-        ("resnet101", {}, (7, 7, 2048)),
-        ("resnet152", {}, (7, 7, 2048)),
+        ("vgg11", {"stage": 4}, (14, 14, 512)),
+        pytest.param("vgg19", {"stage": 4}, (14, 14, 512), marks=pytest.mark.slow),
+        pytest.param("resnet101", {}, (7, 7, 2048), marks=pytest.mark.slow),
+        pytest.param("resnet152", {}, (7, 7, 2048), marks=pytest.mark.slow),
+        ("resnet50", {}, (7, 7, 2048)),
         ("vit_small_patch16_224", {}, (14, 14, 384)),
     ],
 )
@@ -63,12 +65,15 @@ def test_vgg_keeps_nothing_that_only_classifies(fields):
         ("regnetx_004_tv", {}, 1, ["s4"]),
         ("regnetx_004_tv", {}, 3, ["s2", "s3", "s4"]),
         ("resnet101", {}, 1, ["layer4"]),
-        ("resnet152", {}, 2, ["layer3", "layer4"]),
+        pytest.param("resnet152", {}, 2, ["layer3", "layer4"], marks=pytest.mark.slow),
         ("vit_small_patch16_224", {}, 1, ["blocks.11", "norm.weight"]),
         ("vit_small_patch16_224", {}, 2, ["blocks.10", "blocks.11", "norm.weight"]),
         ("vit_small_patch16_224", {"stage": 9}, 2, ["blocks.8", "blocks.9"]),
         ("vgg11", {}, 1, ["features.16", "features.18"]),  # its final pooling is no stage
-        ("vgg19", {"stage": 4}, 1, [f"features.{n}" for n in (28, 30, 32, 34)]),
+        pytest.param(
+            *("vgg19", {"stage": 4}, 1, [f"features.{n}" for n in (28, 30, 32, 34)]),
+            marks=pytest.mark.slow,
+        ),
         ("vgg19", {"stage": 4}, 2, [f"features.{n}" for n in (19, 21, 23, 25, 28, 30, 32, 34)]),
     ],
 )

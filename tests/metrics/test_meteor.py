@@ -1,5 +1,6 @@
 """METEOR against the reference COCO evaluation, then what must never go wrong between processes."""
 
+import gzip
 import json
 import os
 import shutil
@@ -61,6 +62,27 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scorer]:
     monkeypatch.setattr(module, "SCORER", scorer)
     yield scorer
     scorer.close()
+
+
+@pytest.fixture
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: Scorer) -> Path:
+    """The jar beside a table of one paraphrase: with the table of English, a start takes 8 s."""
+    folder, made = module._folder(), tmp_path / "quick"
+    assert folder is not None
+    (made / "data").mkdir(parents=True)
+    place(folder / module.JAR, made / module.JAR)
+    with gzip.open(made / module.PARAPHRASES, "wt") as table:
+        table.write("0.5\nacross\nthrough\n")
+    monkeypatch.setattr(module, "_folder", lambda: made)
+    return made
+
+
+def place(path: Path, there: Path) -> None:
+    """Link or copy a file; Java follows symbolic links, so that would be the old path."""
+    try:
+        there.hardlink_to(path)
+    except OSError:
+        shutil.copyfile(path, there)
 
 
 # --- Figures
@@ -178,14 +200,14 @@ def test_marks_inside_a_reference_do_not_make_two_of_it():
 
 @needs_meteor
 def test_a_caption_that_takes_too_long_is_named_and_the_next_one_is_scored(
-    monkeypatch: pytest.MonkeyPatch,
+    quick: Path, monkeypatch: pytest.MonkeyPatch
 ):
     expected = meteor(PLAIN, TRUTHS)
     endless = ["man", "dog", "runs", "street", "red", "ball"] * 700
-    monkeypatch.setattr(module, "PATIENCE", 1.0)
-    with pytest.raises(DataError, match=r"gave up on image number 1, .* has 4200 words"):
-        meteor([PLAIN[0], endless], [TRUTHS[0], [endless[1:]]])
-    monkeypatch.undo()
+    with monkeypatch.context() as hurried:
+        hurried.setattr(module, "PATIENCE", 1.0)
+        with pytest.raises(DataError, match=r"gave up on image number 1, .* has 4200 words"):
+            meteor([PLAIN[0], endless], [TRUTHS[0], [endless[1:]]])
     assert meteor(PLAIN, TRUTHS) == expected
 
 
@@ -210,7 +232,7 @@ def test_captions_and_images_must_be_as_many():
 
 @needs_meteor
 @posix
-def test_a_program_that_was_killed_in_between_is_started_again():
+def test_a_program_that_was_killed_in_between_is_started_again(quick: Path):
     expected = meteor(PLAIN, TRUTHS)
     program = module.SCORER.program
     assert program is not None
@@ -244,20 +266,16 @@ def test_nothing_is_written_beside_the_jar():
 @needs_meteor
 @posix
 def test_neither_an_odd_path_nor_the_users_language_changes_a_figure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quick: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    shouted, said = words("THE ISLAND IS BIG", "the island is big")
-    candidates, references = [*PLAIN, shouted], [*TRUTHS, [said]]
+    shouted, across = words("THE ISLAND IS BIG", "a man walks across it")
+    candidates = [*PLAIN, shouted, across]
+    references = [*TRUTHS, words("the island is big"), words("a man walks through it")]
     expected = meteor(candidates, references)
-    folder, odd = module._folder(), tmp_path / "a b:é%20"
-    assert folder is not None
+    odd = tmp_path / "a b:é%20"
     (odd / "data").mkdir(parents=True)
     for name in (module.JAR, module.PARAPHRASES):
-        # Java follows symbolic links, so that would be the old path.
-        try:
-            (odd / name).hardlink_to(folder / name)
-        except OSError:
-            shutil.copyfile(folder / name, odd / name)
+        place(quick / name, odd / name)
     monkeypatch.setattr(module, "_folder", lambda: odd)
     monkeypatch.setattr(module, "SCORER", Scorer())
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Duser.language=tr -Dfile.encoding=US-ASCII")
@@ -269,8 +287,10 @@ def test_neither_an_odd_path_nor_the_users_language_changes_a_figure(
 
 
 WITH_A_CHILD = """
-import os, time
+import os, sys, time
+from pathlib import Path
 from cutline.metrics.meteor import SCORER, meteor
+sys.modules["cutline.metrics.meteor"]._folder = lambda: Path(sys.argv[1])
 meteor([["a", "dog"]], [[["a", "canine"]]])
 java = SCORER.program.pid
 SCORER.lock.acquire()  # as if another thread was busy
@@ -292,8 +312,9 @@ def gone(pid: int) -> bool:
 
 @needs_meteor
 @posix
-def test_the_program_ends_with_a_python_that_is_killed_though_a_fork_of_it_lives_on():
-    python = subprocess.Popen([sys.executable, "-c", WITH_A_CHILD], stdout=subprocess.PIPE)
+def test_the_program_ends_with_a_python_that_is_killed_though_a_fork_of_it_lives_on(quick: Path):
+    words = [sys.executable, "-c", WITH_A_CHILD, str(quick)]
+    python = subprocess.Popen(words, stdout=subprocess.PIPE)
     assert python.stdout is not None
     java, child, *fresh = python.stdout.readline().decode().split()
     try:

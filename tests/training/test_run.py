@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 import cutline
+import tiny
 from cutline.config import read_recipe
 from cutline.data.readers import open_dataset
 from cutline.errors import UsageError
@@ -20,6 +21,8 @@ from cutline.evaluation import evaluate
 from cutline.network import Model
 from cutline.training import train
 from tiny import RECIPE, write_recipe
+
+TESTS = Path(tiny.__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -124,35 +127,30 @@ import sys
 from pathlib import Path
 from cutline.config import read_recipe
 from cutline.training import train
-out = Path(sys.argv[2])
-result = train(read_recipe(sys.argv[1]), out, resume="resume" in sys.argv, say=lambda _: None)
-import json
-(out / "history.json").write_text(json.dumps(result.history))
+sys.path.insert(0, sys.argv[3])
+import tiny
+with tiny.no_graphs():
+    train(read_recipe(sys.argv[1]), Path(sys.argv[2]), say=lambda _: None)
 """
 
 
 def test_a_run_that_was_killed_resumes_to_the_same_losses(tmp_path):
-    recipe = write_recipe(tmp_path, RECIPE.replace("epochs: 2", "epochs: 4"))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-
-    def start(out, *words):
-        return subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(recipe), str(out), *words], env=environment
-        )
-
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert start(whole).wait() == 0
-    process = start(killed)
+    path = write_recipe(tmp_path, RECIPE.replace("epochs: 2", "epochs: 8"))
+    recipe, killed = read_recipe(path), tmp_path / "killed"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(path), str(killed), str(TESTS)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
     checkpoint = killed / "checkpoint.safetensors"
     deadline = time.monotonic() + 120
     while not checkpoint.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (killed / "history.json").exists(), "the run ended before it could be killed"
-    assert start(killed, "resume").wait() == 0
-    histories = [json.loads((out / "history.json").read_text()) for out in (whole, killed)]
-    for one, other in zip(*map(_losses, histories), strict=True):
+    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+    with tiny.no_graphs():
+        whole = train(recipe, tmp_path / "whole", say=lambda _: None).history
+        resumed = train(recipe, killed, resume=True, say=lambda _: None).history
+    for one, other in zip(_losses(whole), _losses(resumed), strict=True):
         assert one == pytest.approx(other, abs=1e-6)
 
 
@@ -162,6 +160,13 @@ def test_nothing_that_a_run_writes_is_pickled(trained):
             assert path.suffix not in {".pt", ".pth", ".pkl", ".ckpt", ".bin"}
 
 
+@pytest.fixture
+def _no_graphs_here():
+    with tiny.no_graphs():
+        yield
+
+
+@pytest.mark.usefixtures("_no_graphs_here")
 def test_a_frozen_encoder_takes_its_features_from_the_cache(tmp_path):
     text = RECIPE.replace("trainable: all", "trainable: none")
     recipe = read_recipe(write_recipe(tmp_path, text), [f"data.cache={tmp_path / 'cache'}"])
@@ -172,6 +177,7 @@ def test_a_frozen_encoder_takes_its_features_from_the_cache(tmp_path):
         assert one == pytest.approx(other)
 
 
+@pytest.mark.usefixtures("_no_graphs_here")
 def test_the_nic_decoder_trains_and_captions_too(tmp_path):
     text = RECIPE.replace(
         "{name: soft, embedding: 16, hidden: 24, attention: 12, dropout: 0.2, penalty: 0.5}",
