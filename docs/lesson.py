@@ -1,25 +1,27 @@
 # %% [markdown]
 # # The lesson
 #
-# A captioner looks at a picture and says what is in it. This lesson builds one from its smallest
-# part: a network that reads one word after the other. Then it learns to remember, to look, to look
-# at one place only, and in the end to look away. Nine steps:
+# A captioner is a network that looks at a picture and writes a sentence about it. This lesson
+# builds one step by step. It begins with the smallest part, a network that reads one word after the
+# other. Then it adds memory, attention, hard attention, and at last the choice not to look at the
+# picture. There are nine steps:
 #
 # | | |
 # |---|---|
 # | 1 | a scene, its captions, and where things are |
 # | 2 | what a CNN's grid is |
-# | 3 | the bare RNN, its backward pass by hand, and why it forgets |
+# | 3 | the plain RNN, its backward pass by hand, and why it forgets |
 # | 4 | the LSTM, and why it remembers |
-# | 5 | Show and Tell: the picture, once |
+# | 5 | Show and Tell: the picture is read once |
 # | 6 | attention: look before each word |
 # | 7 | hard attention: one place only, and why that needs REINFORCE |
 # | 8 | the sentinel: which words need no picture |
 # | 9 | what scores say, and what they do not |
 #
-# You need Python and some PyTorch. You need no graphics card, no download and no photograph: the
-# pictures are drawn. Everything runs in about five minutes on a laptop, and every number and figure
-# on this page was made by the cell above it. To run it yourself, in a checkout of Cutline:
+# You need to know Python and a little PyTorch. You need no graphics card, no download and no
+# photograph, because the pictures are drawn. Everything runs in about five minutes on a laptop, and
+# every number and figure on this page was made by the cell above it. To run it yourself, in a
+# checkout of Cutline:
 #
 # ```text
 # pip install '.[lesson]' jupyterlab
@@ -54,8 +56,9 @@ plt.rcParams.update({"figure.dpi": 80, "font.size": 9, "axes.titlesize": 9, "ima
 # %% [markdown]
 # ## 1. A scene, its captions, and where things are
 #
-# A scene is a few coloured shapes on a textured background, drawn from a number, its seed. We make
-# 8,300 of them: 8,000 to learn from, and 300 that no network sees until we ask what it has learned.
+# A *scene* is a picture of a few coloured shapes on a textured background. It is drawn from a
+# number, its seed. We make 8,300 scenes: 8,000 to learn from, and 300 for testing, which no network
+# sees in training.
 
 # %%
 from cutline.data.scenes import captions, draw, grounding, is_true, scenes_dataset
@@ -82,8 +85,9 @@ right.set_title("what a scene knows about itself")
 plt.show()
 
 # %% [markdown]
-# Five people might describe it in five ways. So does a scene, and because it knows its own truth it
-# can also judge any sentence about it: a caption is *true* when every fact that it states holds.
+# Five people might describe a picture in five ways, so each scene has five captions. The truth
+# about a scene is known. So we can also judge any sentence about it: a caption is *true* if every
+# fact that it states holds.
 
 # %%
 assert captions(scene) == example.captions
@@ -93,9 +97,10 @@ for sentence in sentences:
 assert [is_true(sentence, scene) for sentence in sentences] == 5 * [True] + 2 * [False]
 
 # %% [markdown]
-# The second thing that no photograph can tell is what each word *points at*. `grounding` gives, for
-# each noun of a caption, the things that it may mean. Below, what a noun means is lit. Remember
-# this picture: it is what we hope to see when a network, which nobody told, chooses where to look.
+# For a scene we also know which object each word *means*. `grounding` gives, for each noun of a
+# caption, the objects that it may mean. Below, these objects are bright. Remember this picture: we
+# hope to see the same later, when a network chooses by itself where to look, although nobody told
+# it.
 
 # %%
 from cutline.explain import spotlight, spread
@@ -132,9 +137,9 @@ strip(draw(scene, 96), words, lit.astype(float))
 # %% [markdown]
 # ### Words to numbers
 #
-# A network reads numbers. The vocabulary is every word of the training captions, each with its
-# number, and four signs: `<pad>` fills short captions up, `<start>` and `<end>` are what they say,
-# and `<unk>` stands for a word that was never met.
+# A network reads numbers. The *vocabulary* is the list of all words of the training captions, each
+# with its number, and four special words: `<pad>` fills up short captions, `<start>` and `<end>`
+# mark the beginning and the end, and `<unk>` stands for a word that is not in the list.
 
 # %%
 from cutline.vocabulary import Vocabulary
@@ -146,17 +151,18 @@ print(numbers)
 print(vocabulary.words(numbers))
 
 # %% [markdown]
-# A captioner is trained to say the *next* word. So what it reads and what it should say are the
-# same caption, one step apart:
+# A captioner is trained to predict the *next* word. So its input and its target are the same
+# caption, shifted by one word:
 
 # %%
 for word, following in itertools.pairwise(vocabulary.words(numbers)):
     print(f"reads {word:8}  should say {following}")
 
 # %% [markdown]
-# Number 17 is not larger than number 9 in any way that matters. So the first thing a network does
-# is to exchange a number for a vector: row 17 of a table of `V x E` numbers, the *embedding*. The
-# table is drawn at random and learned like everything else. Our caption, embedded, with `E = 32`:
+# The size of these numbers has no meaning: word 17 is not larger than word 9. So the first thing
+# that a network does is to replace each number by a vector: word 17 becomes row 17 of a table of `V
+# x E` numbers, the *embedding*. The table begins with random numbers and is learned like all other
+# weights. This is our caption, embedded, with `E = 32`:
 
 # %% alt="A picture of the embedded caption: a row of 32 random numbers for each word."
 torch.manual_seed(0)
@@ -173,13 +179,15 @@ plt.show()
 # %% [markdown]
 # ## 2. What a CNN's grid is
 #
-# A convolutional network makes a picture smaller and deeper. 64 x 64 pixels of 3 colours become a
-# grid of 8 x 8 cells of 64 numbers. We lay the cells out in one row and call them *regions*:
-# `R = 64` vectors of size `D = 64`, and region `r` lies in row `r // 8`, column `r % 8`.
+# A convolutional network (CNN) makes a picture smaller and gives it more channels. 64 x 64 pixels
+# with 3 colours become a grid of 8 x 8 cells with 64 numbers. We put the cells in one row and call
+# them *regions*: `R = 64` vectors of size `D = 64`, and region `r` lies in row `r // 8`, column `r
+# % 8`.
 #
 # Cutline takes its networks from `timm`. This is a ResNet, made as small as the scenes allow. To
-# each region it adds a vector of the region's own (`positions`), so that left can be told from
-# right. We make those vectors four times as long: what is faint is learned late, and we are in haste.
+# each region it adds a learned vector that belongs to this position (`positions`), so that left and
+# right can be distinguished. We make these vectors four times as long as usual, because large
+# numbers are learned sooner, and we want to be fast.
 
 # %%
 from cutline.config import EncoderConfig
@@ -222,11 +230,11 @@ right.set(title=f"region {8 * ROW + COLUMN}: its 64 numbers, before training")
 plt.show()
 
 # %% [markdown]
-# Drawn at random, these numbers mean little. Captioners borrow a CNN that has already learned to
-# see, from a million labelled photographs, and leave it as it is. We teach ours ourselves: a scene
-# knows what is in each cell, so a linear layer on top of each region shall say it. There are 97
-# answers: 2 sizes x 8 colours x 6 shapes, and nothing. (This is the one place in the lesson where a
-# network is told where things are. No *captioner* will be.)
+# With random weights, these numbers mean little. Captioners usually take a CNN that was trained on
+# a million labelled photographs, and do not change it. We train ours ourselves. We know what is in
+# each cell of a scene, so a linear layer on top of each region learns to predict it. There are 97
+# classes: 2 sizes x 8 colours x 6 shapes, and "nothing". (This is the one place in the lesson where
+# a network is told where things are. No *captioner* will be.)
 
 # %%
 from cutline.data.scenes.words import COLOURS, SHAPES, SIZES
@@ -263,8 +271,8 @@ for epoch in range(4):
 encoder = encoder.eval().requires_grad_(False)
 
 # %% [markdown]
-# On scenes that it never saw, of the cells that hold a thing, how many are named right in size,
-# colour and shape?
+# We test on scenes that it never saw. Of the cells that contain an object, for how many does it
+# predict the right size, colour and shape?
 
 # %% alt="Three scenes; beside each, the grid: each cell painted and named as the CNN believes."
 with torch.no_grad():
@@ -291,8 +299,9 @@ figure.tight_layout(pad=0.3)
 plt.show()
 
 # %% [markdown]
-# That is what a grid is: a small picture whose every pixel says, in 64 numbers, what is there. From
-# here on the CNN is frozen, so each picture's features are computed once and kept.
+# So a grid is a small picture in which each cell describes, with 64 numbers, what is there. From
+# here on the CNN is *frozen*: its weights do not change, so each picture's features are computed
+# once and stored.
 #
 # Captioners that do not look at the grid get one vector for the whole picture, `pooled`: the mean
 # of the regions, here shifted and scaled so that each of its numbers varies around 0 by about 1.
@@ -322,13 +331,14 @@ print(tuple(features(test_table).grid.shape), tuple(features(test_table).pooled.
 # %% [markdown]
 # ## 3. The bare RNN
 #
-# A recurrent network reads one word at a time and keeps a vector, its *state* `h`. At each step it
-# mixes the new word into the state, with the same three weights at every step:
+# A recurrent network (RNN) reads one word at a time and keeps a vector, its *hidden state* `h`. At
+# each step it computes a new state from the new word and the old state, with the same weights at
+# every step:
 #
 # $$h_t = \tanh(x_t W_x + h_{t-1} W_h + b)$$
 #
-# Here is one step, in our own words and as Cutline has it. (Half of this lesson could be read as a
-# tour of `cutline.functional`: the captioners call these very functions.)
+# Here is one step, first written by us, then by Cutline. (Much of this lesson is also a tour of
+# `cutline.functional`, because the captioners call these functions.)
 
 # %%
 from cutline.functional import rnn, rnn_backward, rnn_step, temporal_softmax_loss
@@ -364,14 +374,14 @@ axes.set(ylabel="the 32 numbers of h", title="the state after each word")
 plt.show()
 
 # %% [markdown]
-# From each state it foresees the next word: a linear map gives every word of the vocabulary a
-# score, and `softmax` makes probabilities of the scores. The loss is the surprise at the true words,
-# minus their log-probabilities, summed over the caption and averaged over captions:
+# From each state the network predicts the next word. A linear map gives each word of the vocabulary
+# a score, and `softmax` turns the scores into probabilities. The loss is the *cross-entropy*: the
+# negative log-probability of the true words, summed over the caption and averaged over captions:
 #
 # $$L = -\frac{1}{N} \sum_n \sum_t \log \mathrm{softmax}(h_{nt} W_v + b_v)[y_{nt}]$$
 #
-# A network that knows nothing gives each of `V` words a chance of about `1 / V`, and is surprised by
-# about `log V` at each.
+# A network that has learned nothing gives each of the `V` words a probability of about `1 / V`, so
+# its loss is about `log V` for each word.
 
 # %%
 Wv, bv = drawn(H, len(vocabulary)), drawn(len(vocabulary))
@@ -386,12 +396,13 @@ assert abs(a_word - np.log(len(vocabulary))) < 1
 # %% [markdown]
 # ### Backward, by hand
 #
-# To learn, the network must know for each weight: if it grew a little, how much would the loss grow?
-# PyTorch answers that with one call. Let us once do it ourselves, from the end to the beginning. We
-# write `dz` for the gradient of the loss by `z`; it has the shape of `z`.
+# To learn, the network must know for each weight how much the loss grows if the weight grows a
+# little. This is the gradient. PyTorch computes it with one call. Let us compute it once ourselves,
+# from the end to the beginning. We write `dz` for the gradient of the loss with respect to `z`; it
+# has the same shape as `z`.
 #
-# *The scores.* The derivative of a log-softmax is what everyone hopes for: the probabilities, minus
-# one at the true word.
+# *The scores.* The gradient of a log-softmax is simple: the probabilities, minus one at the true
+# word.
 #
 # $$dscores = (\mathrm{softmax}(scores) - \mathrm{onehot}(y))\,/\,N$$
 #
@@ -407,14 +418,15 @@ with torch.no_grad():
     dWv = h[0].T @ dscores[0]
 
 # %% [markdown]
-# *The steps.* Now comes the one idea of back-propagation through time. The loss feels the state
-# $h_t$ in two ways: directly, because word `t` is foreseen from it, which is the $dh_t$ that we have;
-# and through the next step, which reads it. Call what stands inside the tanh $a_t$. The derivative
-# of tanh is $1 - \tanh^2$. From the last step to the first,
+# *The steps.* Now comes the idea of back-propagation through time. The loss depends on the state
+# $h_t$ in two ways: directly, because a word is predicted from it (this is the $dh_t$ that we
+# have), and through the next step, which reads it. We call the argument of the tanh $a_t$. The
+# derivative of tanh is $1 - \tanh^2$. From the last step to the first,
 #
 # $$da_t = (dh_t + da_{t+1} W_h^\top) * (1 - h_t^2)$$
 #
-# where nothing follows the last step, and everything else is read off $a_t = x_t W_x + h_{t-1} W_h + b$:
+# where the second term is zero at the last step. All other gradients follow from $a_t = x_t W_x +
+# h_{t-1} W_h + b$:
 #
 # $$dx_t = da_t W_x^\top \qquad dh_0 = da_1 W_h^\top \qquad dW_x = \sum_t x_t^\top da_t \qquad dW_h = \sum_t h_{t-1}^\top da_t \qquad db = \sum_t da_t$$
 #
@@ -448,11 +460,11 @@ for name, byhand in (("dWx", dWx), ("dWh", dWh), ("db", db)):
 #
 # ### Why it forgets
 #
-# Look at the loop again. Every step back multiplies by $W_h^\top$ and by $1 - h_t^2$, which is never
-# more than one. Forty words back, that is forty such factors. If they shrink a vector, its gradient
-# fades; if they stretch it, the gradient grows without end. To see it we read our scene's five
-# captions as one long text, take the loss at its last word alone, and ask how strongly each earlier
-# word is felt: the length of $dx_t$.
+# Look at the loop again. Each step backwards multiplies by $W_h^\top$ and by $1 - h_t^2$, which is
+# never more than one. Forty words back, there are forty such factors. If they make a vector
+# shorter, the gradient vanishes; if they make it longer, the gradient explodes. To see this, we
+# read our scene's five captions as one long text, take the loss at its last word only, and measure
+# how much it depends on each earlier word: the length of $dx_t$.
 
 # %%
 text = vocabulary.encode(" ".join(example.captions), max_words=100)
@@ -494,15 +506,15 @@ plot_felt(
 assert plain[0] < 1e-8 * plain[-1]
 
 # %% [markdown]
-# As drawn, a word forty places back is felt a million million times less than the last one. Nothing
-# that weak is ever learned. Larger weights do not cure it, they balance on an edge: a little more,
-# and the gradient explodes.
+# With the usual random weights, the gradient of a word forty places back is a million million times
+# smaller than that of the last word. Something so small is never learned. Larger weights are no
+# solution: a little too large, and the gradient explodes.
 #
 # ### An RNN that captions
 #
-# Still, an RNN can caption. Its state has to start somewhere, so let it start from the picture:
-# $h_0 = W_p\,\mathrm{CNN}(I) + b_p$ (Karpathy & Li 2015). This is Cutline's decoder `rnn`. Every decoder is used in
-# the same way, and this is all of it:
+# Still, an RNN can caption. It needs a first state, and we make the first state from the picture:
+# $h_0 = W_p\,\mathrm{CNN}(I) + b_p$ (Karpathy & Li 2015). This is Cutline's decoder `rnn`. Every
+# decoder is used in the same way, and this is all of it:
 #
 # ```text
 # memory = decoder.prepare(features)            what no step changes, computed once
@@ -511,8 +523,9 @@ assert plain[0] < 1e-8 * plain[-1]
 # scores = decoder.project(out.output)          how likely each word is to be next
 # ```
 #
-# Training feeds it the true captions and makes their words likely. The function `unroll` takes the
-# steps; what we add is a loop as you know it. All captioners below are trained by this one cell.
+# In training, the decoder reads the true captions (*teacher forcing*) and learns to make their
+# words probable. The function `unroll` computes all steps; we add the usual training loop. All
+# captioners below are trained by this cell.
 
 # %%
 from cutline.data.batches import CaptionedImages, EpochShuffle, batches
@@ -612,8 +625,8 @@ def album(decoder, chosen=(16, 34, 18, 1, 7, 31)):
 album(rnn_decoder)
 
 # %% [markdown]
-# It has learned to speak, and to see up to a point. Up to which, over all 300 scenes that it never
-# saw? We write down the *truth* of each captioner as we go.
+# It has learned the language, and it sees something of the picture. How much? We measure the
+# *truth* over all 300 test scenes, and do the same for each captioner below.
 
 # %%
 from cutline.captioner import generate
@@ -646,17 +659,18 @@ print(f"rnn: {sound:.2f} of its captions are sentences, {results['rnn'].truth:.2
 # %% [markdown]
 # ## 4. The LSTM
 #
-# The RNN rewrites its whole state at every step. The LSTM (Hochreiter & Schmidhuber 1997) keeps a
-# second state, the *cell* `c`, and changes it with care. Three gates, numbers between 0 and 1, say
-# for each entry of the cell how much is let in, how much is kept, and how much is shown:
+# The RNN replaces its whole state at every step. The LSTM (Hochreiter & Schmidhuber 1997) has a
+# second state, the *cell* `c`, which changes more slowly. Three *gates*, numbers between 0 and 1,
+# say for each entry of the cell how much new input is added (`i`), how much of the old value is
+# kept (`f`), and how much is shown (`o`):
 #
 # $$a = x_t W_x + h_{t-1} W_h + b \qquad i, f, o = \sigma(a_i, a_f, a_o) \qquad g = \tanh(a_g)$$
 #
 # $$c_t = f * c_{t-1} + i * g \qquad h_t = o * \tanh(c_t)$$
 #
-# The second line is the whole trick: from one cell to the next there is no matrix and no tanh, only
-# a product with `f`. Back through time, $dc_{t-1} = f * dc_t + \dots$; where the forget gate stays near
-# one, the gradient stays too.
+# The second line is the important one: from one cell to the next there is no matrix and no tanh,
+# only a product with `f`. Back through time, $dc_{t-1} = f * dc_t + \dots$; where the forget gate
+# stays near one, the gradient stays too.
 
 # %%
 from cutline.functional import lstm, lstm_step
@@ -672,9 +686,9 @@ for mine, theirs in zip((h1, c1), lstm_step(first, h0, c0, Ux, Uh, ub), strict=T
     assert torch.allclose(mine, theirs, atol=1e-12)
 
 # %% [markdown]
-# The same question as before: how strongly does the loss at the last word feel the earlier ones? We
-# ask three LSTMs that differ in one number, the bias of the forget gate. At 0 the gate is half open
-# on average ($\sigma(0) = 0.5$); at 3 it lets 95% of the cell through.
+# We measure the same as before: how much does the loss at the last word depend on the earlier
+# words? We compare three LSTMs that differ in one number, the bias of the forget gate. At 0 the
+# gate is half open on average ($\sigma(0) = 0.5$); at 3 it lets 95% of the cell through.
 
 
 # %% alt="The same plot with LSTMs: with a forget bias of 3 the gradient stays level for 40 words."
@@ -700,9 +714,9 @@ plot_felt(
 assert kept[0] > 1e-3 * kept[-1]
 
 # %% [markdown]
-# With an open gate the line is level: a word forty places back is felt as much as a recent one. Does
-# it matter? A game: read a colour, then 29 other words, then say the colour. Whoever cannot feel the
-# first word cannot learn it.
+# With an open gate the line is flat: the gradient of a word forty places back is as large as that
+# of a recent one. Does it matter? A test: read a colour, then 29 other words, then predict the
+# colour. A network whose gradient vanishes before the first word cannot learn this.
 
 
 # %% alt="Share of games won against training steps: only the LSTM with an open gate learns."
@@ -747,18 +761,18 @@ plt.show()
 assert games["LSTM, forget bias 3"][-50:].mean() > 2 * games["RNN"][-50:].mean()
 
 # %% [markdown]
-# An LSTM is no magic. With its gate half shut it forgets like the RNN. What it has is a gate that
-# *can* stay open, and that learns when to. (Captions are short, so there a bias of 0 is enough, and
-# that is how Cutline's decoders begin.)
+# An LSTM does not always remember. With its gate half closed it forgets like the RNN. But its gate
+# *can* stay open, and it learns when. (Captions are short, so there a bias of 0 is enough, and that
+# is how Cutline's decoders begin.)
 #
 # *Try:* a forget bias of 1, or of 6.
 
 # %% [markdown]
-# ## 5. Show and Tell: the picture, once
+# ## 5. Show and Tell: the picture is read once
 #
-# The first neural captioner that everyone remembers (Vinyals et al. 2015) is an LSTM with one idea:
-# let the picture be the first word. Its vector is mapped to the size of a word, read once, and never
-# shown again.
+# Show and Tell (Vinyals et al. 2015), the first well known neural captioner, is an LSTM with one
+# idea: the picture is the first word. Its vector is mapped to the size of a word's vector and read
+# once, at the beginning.
 #
 # $$x_{-1} = W_i\,\mathrm{CNN}(I) \qquad x_t = W_e\,S_t \qquad p(y_t) = \mathrm{softmax}(W_v h_t)$$
 #
@@ -779,8 +793,8 @@ assert results["nic"].truth > results["rnn"].truth
 album(nic)
 
 # %% [markdown]
-# Better. And where it errs, how does it err? We ask how many of its false captions name only colours
-# and shapes that the picture does have.
+# This is better than the RNN. Which errors are left? We count how many of its false captions name
+# only colours and shapes that the picture really has.
 
 
 # %%
@@ -796,26 +810,28 @@ mixed = np.mean([only_what_is_there(said["nic"][image], scenes[image]) for image
 print(f"{mixed:.2f} of its {len(false)} false captions name only what is there")
 
 # %% [markdown]
-# Those captions know what there is, but not what belongs to what, or where it is. No wonder: its one
-# vector is a mean over the picture, in which a red star and a blue heart look much like a blue star
-# and a red heart. And it must keep all that it knows in its state, while the state is busy with
-# grammar. It would help to be able to look again.
+# In these captions the captioner knows which colours and shapes there are, but not which colour
+# belongs to which shape, or where. The reason: its one vector is a mean over the picture, in which
+# a red star and a blue heart look much like a blue star and a red heart. And its state must
+# remember the picture while it also remembers the sentence. It would help to look at the picture
+# again.
 
 # %% [markdown]
 # ## 6. Attention: look before each word
 #
-# Keep the grid. Before each word, ask it a question and get back a mixture of its regions: the
-# *context*. How much of each region goes in are the *weights*, which are not negative and sum to one.
+# With *attention*, the decoder keeps the grid and reads from it before each word. What it reads is
+# a weighted mean of the regions, the *context vector*. The *weights* are not negative and their sum
+# is one.
 #
 # ### By dot products
 #
-# The question is a vector `h`. A region answers by how well it matches, their dot product, and a
-# softmax makes weights of the answers (Luong et al. 2015):
+# The query is a vector `h`. Each region gets a score, its dot product with the query, and a softmax
+# turns the scores into weights (Luong et al. 2015):
 #
 # $$M = \mathrm{softmax}(h \cdot A\,/\,\sqrt{H}) \qquad context = A\,M$$
 #
-# Let us ask our scene with vectors that we understand: "where is it like *this* region?", with a
-# region of the star, of the circle, of the triangle.
+# Let us try queries that we understand. We take a region of the star (then of the circle, of the
+# triangle) as the query, and see which regions are similar to it.
 
 # %% alt="Asked with one region of the star, the weights light the star; likewise the other shapes."
 from cutline.functional import dot_product_attention
@@ -828,19 +844,20 @@ assert torch.allclose(M.sum((1, 2)), torch.ones(len(asking)))
 strip(draw(scene, 96), [f"like the {thing.shape}" for thing in scene.things], M.numpy())
 
 # %% [markdown]
-# In a captioner the question is the LSTM's own state, and what it asks for is learned. Cutline's
-# decoder `dot` is just that.
+# In a captioner the query is the LSTM's hidden state, so the network learns what to ask for. This
+# is Cutline's decoder `dot`.
 #
 # ### With a small network
 #
-# Show, Attend and Tell (Xu et al. 2015) lets a small network compare question and region, so that
-# the two need not speak the same language:
+# In Show, Attend and Tell (Xu et al. 2015) a small network compares query and region, so that the
+# two need not be in the same vector space:
 #
 # $$e_{ti} = v \cdot \tanh(W_a a_i + W_h h_{t-1}) \qquad \alpha_t = \mathrm{softmax}(e_t) \qquad z_t = \beta_t \sum_i \alpha_{ti}\,a_i$$
 #
 # $W_a a_i$ does not change from word to word; it is computed once a picture, as `keys`. (The gate
-# $\beta_t = \sigma(f_\beta(h_{t-1}))$ lets the model turn the whole picture down.) Before training,
-# every region is worth about the same, and the context is the mean that `nic` had to live with:
+# $\beta_t = \sigma(f_\beta(h_{t-1}))$ lets the model reduce the whole context vector.) Before
+# training, all regions have about the same weight, and the context vector is the mean, which is all
+# that `nic` ever sees:
 
 # %%
 from cutline.functional import additive_attention
@@ -859,9 +876,10 @@ print(f"weights from {alpha.min():.4f} to {alpha.max():.4f}; 1/R is {1 / 64:.4f}
 print(f"the context differs from the mean by {(z - test_table[16].mean(0)).abs().max():.3f}")
 
 # %% [markdown]
-# Every step of this is smooth: change a weight of the network a little and the weights, the
-# context, the words and the loss change a little. So no one has to tell attention where to look.
-# The loss does. We train the whole decoder, `soft`, on captions alone.
+# All of this is differentiable: if a parameter of the network changes a little, the attention
+# weights, the context vector, the words and the loss also change a little. So nobody has to tell
+# attention where to look; the gradient of the loss does. We train the whole decoder, `soft`, on
+# captions alone.
 
 # %%
 from cutline.decoders import Soft
@@ -891,7 +909,7 @@ plt.show()
 # %% [markdown]
 # ### Where it looks
 #
-# Now the picture that made attention famous. For each word, the place that it was said from:
+# Now the picture that made attention famous: for each word, the place where the decoder looked.
 
 # %% alt="A scene, and for each word of its caption the place where the captioner looked is lit."
 found = said["soft"][example.image_id]
@@ -903,8 +921,9 @@ found = said["soft"][other.image_id]
 strip(draw(other.picture.scene, 96), found.words, found.attention)
 
 # %% [markdown]
-# Compare with the first strip of this lesson. Nobody told it which region is a star. To look at a star
-# when saying "star" was the cheapest way to be right. And one that it gets wrong:
+# Compare this with the first row of pictures in this lesson. Nobody told the network which region
+# is a star. It learned to look at a star before it says "star", because that makes the right word
+# more probable. And here is a caption that is wrong:
 
 # %% alt="The same for a scene that is captioned wrongly."
 wrong = next(
@@ -916,9 +935,9 @@ found = said["soft"][test[wrong].image_id]
 strip(draw(test[wrong].picture.scene, 96), found.words, found.attention)
 
 # %% [markdown]
-# A nice picture proves little, though: one can always choose a nice picture. Scenes let us count.
-# Each noun that is said means some of the things (`grounding`); attention *points* when its peak
-# lies on one of them (`points_at`). Beside it we put the `chance` that a peak put anywhere would.
+# But one nice picture proves little, because one can always choose a nice picture. With scenes we
+# can count. Each noun means some of the objects (`grounding`). Attention *points* if its largest
+# weight lies on one of them (`points_at`). We compare with the `chance` that a random region does.
 
 # %%
 from cutline.data.scenes import chance, points_at
@@ -941,14 +960,14 @@ assert np.isclose(hits.mean(), results["soft"].pointing)
 assert np.mean(hits) > 2 * np.mean(by_chance)
 
 # %% [markdown]
-# So attention can also warn: who looks elsewhere is more often wrong.
+# So attention can also warn: where it does not point at the object, the word is more often wrong.
 #
 # ### Greedy search, and beams
 #
-# So far each word was the most probable one: *greedy* search. But the most probable first word need
-# not begin the most probable sentence. A *beam* of width `K` keeps the `K` best beginnings, lets all
-# of them go on, and keeps the best `K` again. A width of one is greedy search. Here is what a wider
-# beam finds for the scene that was captioned wrongly:
+# So far we took the most probable word at each step: *greedy* search. But the most probable first
+# word need not begin the most probable sentence. *Beam search* with width `K` keeps the `K` best
+# beginnings, extends each of them by a word, and keeps the best `K` again. With width one it is
+# greedy search. Here is what a wider beam finds for the scene with the wrong caption:
 
 # %%
 from cutline.captioner import Stepper
@@ -990,25 +1009,27 @@ plt.show()
 assert log_probs[-1] > log_probs[0]
 
 # %% [markdown]
-# Wider beams find likelier captions; that is what they are for. Likelier captions also tend to be
-# shorter and to claim less, and who claims less is more often right. Keep that in mind when someone
-# compares two models under two searches.
+# Wider beams find more probable captions. More probable captions also tend to be shorter and to
+# state less, and a caption that states less is more often true. Keep this in mind when somebody
+# compares two models with two different searches.
 
 # %% [markdown]
 # ## 7. Hard attention, and why it needs REINFORCE
 #
-# Soft attention looks everywhere a little. Eyes do not: they jump to one place. *Hard* attention
-# draws one region by the weights and takes that region alone:
+# Soft attention looks at every region a little. Human eyes look at one place at a time. *Hard*
+# attention draws one region at random, with the weights as probabilities, and uses this region
+# alone:
 #
 # $$s_t \sim \mathrm{Multinoulli}(\alpha_t) \qquad z_t = a_{s_t}$$
 #
-# The obvious way to write this: draw, make a one-hot vector of the draw, multiply. It runs, the loss
-# falls, and attention learns nothing at all. Let us catch it in the act, on a problem so small that
-# everything about it can be known: one look at our scene, and one word to say, "star".
+# The obvious way to write this is to draw a region, to make a one-hot vector of it, and to
+# multiply. It runs, and the loss falls, but attention learns nothing at all. We show this on a
+# problem that is small enough to compute everything: one look at our scene, and one word to
+# predict, "star".
 #
-# Let `e` (R,) be the scores of the 64 regions, at first as good as random. What does looking at
-# region `i` earn? The log-probability of the right word, given that region. We ask our CNN's own
-# classifier, and never let it be quite certain of a miss.
+# Let `e` (R,) be the scores of the 64 regions, at first as good as random. The *reward* for looking
+# at region `i` is the log-probability of the right word, given this region. We take it from our
+# CNN's own classifier, with a lower limit, so that the reward of a wrong region stays finite.
 
 # %% alt="The scene, and beside it what each cell earns: cells of the star are bright."
 with torch.no_grad():
@@ -1028,8 +1049,8 @@ figure.colorbar(shown, ax=right)
 plt.show()
 
 # %% [markdown]
-# First soft attention: the word's probability is that of the *mixed* region, and the scores get a
-# gradient. Then hard attention, the obvious way:
+# First soft attention: the word is predicted from the *mean* region, and the scores get a gradient.
+# Then hard attention, written in the obvious way:
 
 # %%
 values = kinds.double().requires_grad_()  # a region's vector: what the classifier says of it
@@ -1052,26 +1073,26 @@ for name, z in (("soft", e.softmax(0) @ values), ("one-hot", one_hot @ values)):
     assert (by_e == 0).all() == (name == "one-hot")
 
 # %% [markdown]
-# Zero, at every one of the 64. It could not be otherwise: move the scores a little, and the draw that
-# was made stays what it is. Drawing cuts the thread along which gradients travel.
+# The gradient is zero for all 64 regions. This must be so: if the scores change a little, the
+# region that was drawn stays the same. No gradient can pass through a draw.
 #
 # ### The way out
 #
-# Do not ask how this draw would change. Ask how *likely* each draw is, for that does depend on `e`,
-# smoothly. What we want to make large is what is earned on average over all draws,
+# The draw itself does not depend smoothly on `e`, but the *probability* of each draw does. What we
+# want to maximise is the mean reward over all draws,
 #
 # $$J = \sum_s p(s) \log p(y|s)$$
 #
-# and by $\nabla p = p\,\nabla \log p$ its gradient is an average over draws, too:
+# and because $\nabla p = p\,\nabla \log p$, its gradient is also a mean over draws:
 #
 # $$\nabla J = \sum_s p(s) \left[\,\nabla \log p(y|s) + \log p(y|s)\,\nabla \log p(s)\,\right]$$
 #
-# So draw a few times, and average the bracket over the draws. The first term trains the words. The
-# second, Williams' REINFORCE of 1992, trains the looking: a place that earned much becomes likelier.
-# What it earned is only a number here, no gradient needs to pass through it.
+# So we draw a few times and average the bracket over the draws. The first term trains the words.
+# The second, REINFORCE (Williams 1992), trains attention: a region with a large reward becomes more
+# probable. The reward is only a number here, so no gradient needs to pass through it.
 #
-# With 64 places we need not draw. We can go through all of them, each counted by its probability,
-# and hold the result beside autograd's gradient of `J`:
+# With 64 regions we need not draw. We can compute the sum over all of them, each weighted by its
+# probability, and compare the result with autograd's gradient of `J`:
 
 # %%
 from cutline.functional import multinoulli
@@ -1095,14 +1116,15 @@ print(f"largest difference from the exact gradient {(expected - exact).abs().max
 assert torch.allclose(expected, exact, atol=1e-12)
 
 # %% [markdown]
-# *On average* it is exact. A single draw is another matter: it is noise, with the truth as its mean.
-# A trick calms it. Subtract from what was earned a *baseline* `b`, what one usually earns:
+# *On average* the estimate is exact. But the estimate from a single draw is very noisy. We can
+# reduce the noise: subtract from the reward a *baseline* `b`, the usual reward:
 #
 # $$(\log p(y|s) - b)\,\nabla \log p(s)$$
 #
-# Since probabilities sum to one, $\sum_s p(s)\,\nabla \log p(s) = 0$: any `b` that does not know the draw
-# leaves the mean where it is. But now a place is made likelier only if it earned *more than usual*.
-# Below, blue regions are to be looked at more, red ones less.
+# Since probabilities sum to one, $\sum_s p(s)\,\nabla \log p(s) = 0$: any `b` that does not depend
+# on the draw leaves the mean unchanged. But now a region becomes more probable only if its reward
+# was *larger than usual*. Below, the estimate says to look more at blue regions and less at red
+# ones.
 
 # %% alt="The exact gradient as a map, and estimates from 1, 100 and 1000 looks, with and without b."
 usual = (p * earned).sum()
@@ -1150,11 +1172,11 @@ assert without[-1] < without[0] / 10
 assert with_b[0] < without[0]
 
 # %% [markdown]
-# The error falls as one over the square root of the number of looks, as averages do: a hundred times
-# the work for ten times less noise. The baseline costs nothing and is worth many looks.
+# The error falls with one over the square root of the number of draws, as with every mean: a
+# hundred times the work for a tenth of the noise. The baseline costs nothing and saves many draws.
 #
-# Does it *learn* to look? Go uphill along the estimate from 8 looks at a time. Nobody tells it where
-# the star is. It only ever hears, of the places that it happened to try, what they earned.
+# Does it *learn* where to look? We follow the estimated gradient, with 8 draws at a time. Nobody
+# tells it where the star is. It only receives the rewards of the regions that it happened to draw.
 
 # %% alt="Six pictures: over 400 steps the light contracts from everywhere to the star."
 torch.manual_seed(5)
@@ -1173,12 +1195,12 @@ assert earns > usual / 2
 e.data = start
 
 # %% [markdown]
-# ### A captioner that jumps
+# ### A captioner with hard attention
 #
-# Cutline's `hard` is `soft` with draws. Its steps report the place, its log-probability and the
-# entropy of the choice; the loss is the function `reinforce`, with the paper's moving baseline. The
-# paper calms it further: half of the captions train on the soft context. We also begin with what
-# `soft` knows, all of it but the gate.
+# Cutline's decoder `hard` is `soft` with draws. Its steps return the region, its log-probability
+# and the entropy of the distribution; the loss is the function `reinforce`, with the paper's moving
+# baseline. To reduce the noise further, the paper trains half of the captions with soft attention.
+# We also start from the weights of our `soft`, except its gate.
 
 # %%
 from cutline.decoders import Hard
@@ -1244,32 +1266,35 @@ def compare(names):
 compare(["rnn", "nic", "soft", "hard"])
 
 # %% [markdown]
-# `hard` points more often than `soft`: who may look at one place only had better choose well. It
-# is less often right: a draw is noisy to learn from, and we gave it little time. (In the paper's own
-# tables the two are close, and hard attention is a little ahead in BLEU.) The RNN and Show and Tell do
-# not look, so there is nothing to score.
+# `hard` points more often than `soft`, because it sees only one region and must choose well. It is
+# less often right, because draws make its training noisy, and we trained it for a short time only.
+# (In the paper's own tables the two are close, and hard attention is a little ahead in BLEU.) The
+# RNN and Show and Tell do not look, so there is nothing to score.
 #
-# *Try:* teach a `Hard` decoder with `reinforce_weight=0`. Its words still learn; where does it look?
+# *Try:* teach a `Hard` decoder with `reinforce_weight=0`. Its words still learn; where does it
+# look?
 
 # %% [markdown]
 # ## 8. The sentinel: which words need no picture
 #
-# To say "of" after "a picture" nobody needs to look. Lu et al. (2017) let the captioner choose, in
-# two moves.
+# To say "of" after "a picture", nobody needs to look at the picture. Lu et al. (2017) let the
+# captioner choose whether to look. There are two changes.
 #
-# *Look after reading.* `soft` asks its question with the old state, before it reads the word. Their
-# `spatial` attention reads first and asks with the new state; what it sees goes straight to the
-# answer and not into the LSTM: $p(y_t) = \mathrm{softmax}(W_p (c_t + h_t))$.
+# *Look after reading.* `soft` computes attention from the old state, before it reads the word.
+# Their `spatial` attention reads the word first and uses the new state. The context vector goes
+# directly to the prediction and not into the LSTM: $p(y_t) = \mathrm{softmax}(W_p (c_t + h_t))$.
 #
-# *Or look at what you know.* Beside the regions, offer one thing more to look at: the *sentinel*, a
-# gated copy of the LSTM's own memory. It competes in the same softmax, and its share is $\beta_t$.
+# *Or do not look.* Beside the regions there is one more vector to attend to: the *sentinel*, a
+# gated copy of the LSTM's own memory. It competes with the regions in the same softmax, and its
+# weight is $\beta_t$.
 #
 # $$s_t = \sigma(x_t W_x + h_{t-1} W_h) * \tanh(m_t) \qquad \hat\alpha_t = \mathrm{softmax}([z_t;\, w \cdot \tanh(s_t W_s + h_t W_g)])$$
 #
 # $$\beta_t = \hat\alpha_{t,R+1} \qquad \hat c_t = \beta_t s_t + (1 - \beta_t) c_t$$
 #
-# (This $\beta$ is not that of `soft`. Papers run out of letters.) Where $\beta_t$ is near one, the word came
-# from memory: from grammar, from habit. The functions, on vectors of noise:
+# (This $\beta$ is not that of `soft`. Papers use few letters.) Where $\beta_t$ is near one, the
+# word came from memory, for example because the grammar requires it. Here are the functions, on
+# random vectors:
 
 # %%
 from cutline.functional import adaptive_attention, visual_sentinel
@@ -1286,10 +1311,10 @@ assert torch.allclose(alpha.sum(1) + beta, torch.ones(1))
 
 # %% [markdown]
 # Cutline's decoders are `spatial` and `adaptive`; the second is the first with three matrices more.
-# We let `spatial` learn to look, for one pass over the data, and then hand what it knows to `adaptive`.
-# (From nothing it can also learn, but may take its time. A memory of how people talk is quickly had,
-# and while looking is still of no use, looking away is the better habit. In our tries from nothing,
-# with four passes, about half had not yet learned to look up.)
+# We train `spatial` for one epoch, and then copy its weights to `adaptive`. (`adaptive` can also be
+# trained from random weights, but that may take long. The language is learned quickly, and while
+# the regions are still of no use, it is better to use the sentinel. In our trials from random
+# weights, with four epochs, about half had not yet learned to look at the picture.)
 
 # %%
 from cutline.decoders import Adaptive, Spatial
@@ -1306,8 +1331,8 @@ results["adaptive"] = score_scenes(said["adaptive"], scenes)
 print(f"adaptive: {results['adaptive'].truth:.2f} of its captions are true")
 
 # %% [markdown]
-# Below each picture is its $\beta$. The light shows where the rest of the look went, however small that
-# rest was.
+# Below each picture is its $\beta$. The bright part shows where the rest of the attention went,
+# even if this rest was small.
 
 # %% alt="Two captions word by word; small words come from memory, nouns and colours from looking."
 for one in (example, other):
@@ -1327,7 +1352,7 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# And over all 300 captions, word by word. Which words need the picture?
+# Now the mean over all 300 captions, word by word. Which words need the picture?
 
 # %% alt="Mean beta of each word: and, of, a near one; colours and shapes far below."
 betas = {}
@@ -1353,19 +1378,19 @@ print(f"mean beta of colours and shapes {seen_words:.2f}, of `a`, `and`, `of` {s
 assert small_words > seen_words + 0.1
 
 # %% [markdown]
-# Nobody told it about grammar. That "of" follows from what was said, and "star" from what is seen, it
-# found out because that made the captions likelier. The exceptions are the best part. Why is "orange"
-# so much less looked for than the other colours? Because it is the only word that goes with "an", and
-# "an" has just been said. And why is "and" no mere matter of habit? Whether there is a second thing to
-# speak of must be seen.
+# Nobody told the network about grammar. It learned by itself that "of" follows from the sentence
+# and "star" from the picture, because this makes the captions more probable. The exceptions are
+# interesting. Why does "orange" need the picture much less than the other colours? Because it is
+# the only word that follows "an", and "an" has just been said. And why does "and" need the picture?
+# Because the decoder must see whether there is a second object.
 
 # %% [markdown]
 # ## 9. What scores say, and what they do not
 #
-# On photographs nobody knows the truth, so captions are compared with what people wrote. BLEU counts
-# which runs of one to four words also occur in a reference; ROUGE-L looks for the longest common
-# order of words; CIDEr weighs runs of words by how telling they are. Cutline's figures equal those
-# of the reference programs.
+# For photographs there is no list of true facts, so captions are compared with captions that people
+# wrote (*references*). BLEU counts which sequences of one to four words also occur in a reference.
+# ROUGE-L looks for the longest common subsequence of words. CIDEr compares sequences of words and
+# gives rare ones more weight. Cutline's scores equal those of the reference programs.
 
 # %%
 from cutline.metrics import score
@@ -1397,9 +1422,9 @@ axes.set(xlabel="CIDEr", ylabel="truth", ylim=(0, 1.05), xlim=(min(ciders.values
 plt.show()
 
 # %% [markdown]
-# Over models, the scores go up with truth. That is their merit. Now look at single captions. We take
-# the first caption that each scene's own writer gave, score it against the other four, and then
-# change one word: its first colour into another.
+# From model to model, the scores rise together with truth. So they are useful. Now look at single
+# captions. We take the first true caption of each scene and score it against the other four. Then
+# we change one word: we replace its first colour by another.
 
 
 # %%
@@ -1440,31 +1465,33 @@ print(
 )
 
 # %% [markdown]
-# Three things to take home.
+# Three things to remember:
 #
-# - *A score compares words.* A caption with one wrong colour is false from beginning to end for whoever
-#   relies on it, and still keeps half of its score.
-# - *The commonest wording wins.* The writer is always right, and scores below our captioner, which
-#   is not: the captioner says what most people would say, and so agrees with most references.
-# - *A mean says little about one caption.* Over captioners, scores and truth rise together; caption by
-#   caption, a false one may well score above a true one.
+# - *A score compares words.* A caption with one wrong colour is false for everybody who relies on
+#   it, but it still keeps half of its score.
+# - *The most common wording wins.* The true captions are always right, but they score below our
+#   captioner, which is not always right. It says what most people would say, and so it agrees with
+#   most references.
+# - *A mean says little about one caption.* From captioner to captioner, scores and truth rise
+#   together. But of two single captions, the false one may well score above the true one.
 #
-# So read captions, not only scores. Where you can know the truth, measure it. And write down how a
-# score was made: that is what the signature under the table is for.
+# So read captions, not only scores. Where the truth is known, measure it. And write down how a
+# score was made: the signature under the table does this.
 #
 # ## Where to go next
 #
-# - `make demo` trains `soft` with its CNN from nothing, in four minutes, with no word said about
-#   cells: captions are all it gets. It reaches a truth of 0.94.
+# - `make demo` trains `soft` together with its CNN from random weights, in four minutes, from
+#   captions alone: nobody tells it what is in a cell. It reaches a truth of 0.94.
 # - [Train](train.md) one on photographs, and let it [caption and explain](caption.md) your own.
-# - [Scores](scores.md) and [scenes](scenes.md) say how everything here was measured.
-# - Read the captioners themselves, in `src/cutline/decoders`: a file each, of about a hundred lines. You
-#   have met every line of them. `tests/decoders/test_reinforce.py` does section 7 for whole captions.
+# - [Scores](scores.md) and [scenes](scenes.md) explain how everything here was measured.
+# - Read the captioners' code in `src/cutline/decoders`: one file for each, of about a hundred
+#   lines. You know its equations now. `tests/decoders/test_reinforce.py` does section 7 for whole
+#   captions.
 #
 # And the papers, which are a pleasure:
 #
-# - Elman 1990, *Finding structure in time*; Werbos 1990, *Backpropagation through time: what it does and
-#   how to do it*
+# - Elman 1990, *Finding structure in time*; Werbos 1990, *Backpropagation through time: what it
+#   does and how to do it*
 # - Hochreiter & Schmidhuber 1997, *Long short-term memory*
 # - Karpathy & Li 2015, *Deep visual-semantic alignments for generating image descriptions* (arXiv
 #   1412.2306)

@@ -1,6 +1,7 @@
 """Build docs/lesson.ipynb from docs/lesson.py, and run it.
 
 python tools/lesson.py           runs the lesson and writes the notebook with what it showed
+python tools/lesson.py --text    takes over changed text, and runs nothing, if the code is the same
 python tools/lesson.py --check   exits with 1 when the notebook's cells are not the source's
 
 The source is Python in cells (`# %%`, `# %% [markdown]`), the percent format that editors and
@@ -64,6 +65,30 @@ def same_cells(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return left == right
 
 
+def with_text(built: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the text of `built` with the outputs of `kept`; None if their code differs."""
+    old = [cell for cell in kept["cells"] if cell["cell_type"] == "code"]
+    new = [cell for cell in built["cells"] if cell["cell_type"] == "code"]
+    if [cell["source"] for cell in old] != [cell["source"] for cell in new]:
+        return None
+    shown = iter(old)
+    fields = ("execution_count", "outputs")
+    cells = [
+        cell | {field: ran[field] for field in fields}
+        if cell["cell_type"] == "code" and (ran := next(shown))
+        else cell
+        for cell in built["cells"]
+    ]
+    return {**kept, "cells": cells}
+
+
+def _write(shown: dict[str, Any]) -> int:
+    """Write the notebook; return its length."""
+    text = json.dumps(shown, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    NOTEBOOK.write_text(text, encoding="utf-8")
+    return len(text)
+
+
 def _cell(number: int, mark: re.Match[str], body: str) -> dict[str, Any]:
     common = {"id": f"lesson-{number:02d}", "metadata": {}}
     if mark["markdown"]:
@@ -115,12 +140,18 @@ def main() -> int:
             return 0
         print("docs/lesson.ipynb is not up to date; run `python tools/lesson.py` (minutes)")
         return 1
+    if "--text" in sys.argv:
+        changed = with_text(built, json.loads(NOTEBOOK.read_text(encoding="utf-8")))
+        if changed:
+            _write(changed)
+            return 0
+        print("The code of docs/lesson.py has changed, too; run `python tools/lesson.py` (minutes)")
+        return 1
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         shown = run(built, Path(folder))
-    text = json.dumps(shown, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-    NOTEBOOK.write_text(text, encoding="utf-8")
-    print(f"{time.perf_counter() - started:.0f} seconds, {len(text) / 2**20:.2f} MiB")
+    length = _write(shown)
+    print(f"{time.perf_counter() - started:.0f} seconds, {length / 2**20:.2f} MiB")
     return 0
 
 

@@ -26,8 +26,10 @@ def commands() -> str:
     """Return every command's help page."""
     lines = [NOTE, "", "# Commands", ""]
     lines += [
-        "Exit codes: 0 done; 1 done, but some inputs failed (each is named, the rest is finished); "
-        "2 nothing done, with a sentence that says why.",
+        "This page shows the help of every command, as `cutline COMMAND --help` prints it.",
+        "",
+        "Exit codes: 0 means that everything was done. 1 means that some inputs failed; each is "
+        "named, and the others were processed. 2 means that nothing was done; a sentence says why.",
         "",
     ]
     for words in _verbs(typer.main.get_command(app), []):
@@ -40,14 +42,20 @@ def recipes() -> str:
     """Return every field of a recipe, and the shipped recipes."""
     lines = [NOTE, "", "# Recipes", ""]
     lines += [
-        "A recipe is a YAML file; `cutline train RECIPE key=value ...` changes it, such as "
-        "`training.epochs=3`. An unknown key is an error that says which one was probably meant.",
+        "A recipe is a YAML file that describes a training: the data, the encoder, the decoder, "
+        "the training itself and the search. `cutline train RECIPE` runs it. Words of the form "
+        "`key=value`, such as `training.epochs=3`, change it. An unknown key is an error, which "
+        "says which key was probably meant. [Train](train.md) explains the fields in context.",
         "",
-        "| key | default | |",
+        "## Fields",
+        "",
+        "| key | default | meaning |",
         "|---|---|---|",
         *_fields(Recipe, ""),
         "",
         "## Shipped recipes",
+        "",
+        "Each begins with a comment: what it trains, what it costs, how to run it, and its scores.",
         "",
     ]
     folder = recipe_folder()

@@ -43,7 +43,7 @@ app.command("recipes")(lists.recipes)
 @app.callback(invoke_without_command=True)
 def _top(
     context: typer.Context,
-    version: bool = typer.Option(False, "--version", help="Say which version this is."),
+    version: bool = typer.Option(False, "--version", help="Print the version."),
 ) -> None:
     if version:
         from cutline import __version__

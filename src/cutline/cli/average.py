@@ -16,7 +16,7 @@ def average(
     models: Annotated[list[Path], typer.Argument(help="Folders of two models or more.")],
     out: Annotated[Path, typer.Option(help="Folder to write the mean to.")],
     weights: Annotated[
-        str | None, typer.Option(help="How much of each, such as 2,1; alike by default.")
+        str | None, typer.Option(help="Weight of each model, such as 2,1. Default: equal.")
     ] = None,
 ) -> None:
     """Make one model of several that went on from the same: the mean of their weights.

@@ -17,14 +17,15 @@ def calibrate(
     out: Annotated[Path, typer.Argument(help="Folder to write the calibrated model to.")],
     data: Annotated[str, typer.Option(help="The data set it was trained on.")],
     storage: Annotated[
-        Storage, typer.Option(help="Of the weights on disk: a half or a quarter of their size.")
+        Storage,
+        typer.Option(help="Of the stored weights; float16 takes half the space, int8 a quarter."),
     ] = Storage.FLOAT32,
     size: Annotated[
         int | None,
         typer.Option(min=16, help="Side of the encoder's input in pixels. Default: as trained."),
     ] = None,
     mirror: Annotated[
-        bool, typer.Option("--mirror", help="See the mirror image of a picture, too.")
+        bool, typer.Option("--mirror", help="Encode the mirror image of each picture, too.")
     ] = False,
 ) -> None:
     """Teach a trained model how sure to be, and write it to a new folder.

@@ -50,22 +50,23 @@ def caption(
     ] = "",
     out: Annotated[Path | None, typer.Option(help="Write to this file instead.")] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Skip what OUT or the sidecars already have.")
+        bool, typer.Option("--resume", help="Skip pictures that OUT or the sidecars already have.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
     beam: Annotated[int | None, typer.Option(min=1, help="Beam width; 1 is greedy.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 16,
     precision: Annotated[
-        Precision, typer.Option(help="Of the decoder's products: int8 is faster, and less exact.")
+        Precision, typer.Option(help="Arithmetic of the decoder; int8 is faster and less exact.")
     ] = Precision.FLOAT32,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Default: the processor's, at most four.")
+        int | None,
+        typer.Option(min=1, help="CPU threads. Default: one for each core, at most four."),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse pictures that lack their end, however little.")
+        bool, typer.Option("--strict", help="Refuse damaged pictures, even if little is missing.")
     ] = False,
     timings: Annotated[
-        bool, typer.Option("--timings", help="Say at the end where the time went.")
+        bool, typer.Option("--timings", help="Print at the end how long each part took.")
     ] = False,
 ) -> None:
     """Caption any number of pictures, in bounded memory.

@@ -22,21 +22,24 @@ def evaluate(
         int | None, typer.Option(min=1, help="Beam width; 1 is greedy. Default: the model's own.")
     ] = None,
     length_penalty: Annotated[
-        float | None, typer.Option(min=0, help="0 ranks by log-probability; more favours longer.")
+        float | None,
+        typer.Option(
+            min=0, help="0 ranks by log-probability; larger values favour longer captions."
+        ),
     ] = None,
-    metrics: Annotated[str, typer.Option(help="Which ones, with commas between.")] = EVERY_METRIC,
+    metrics: Annotated[
+        str, typer.Option(help="Metrics to compute, separated by commas.")
+    ] = EVERY_METRIC,
     bootstrap: Annotated[
-        int, typer.Option(min=0, help="Draws of the images for 95% intervals; try 1000.")
+        int, typer.Option(min=0, help="Bootstrap samples for 95% intervals, such as 1000.")
     ] = 0,
-    images: Annotated[
-        int | None, typer.Option(min=1, help="Use the first so many images only.")
-    ] = None,
+    images: Annotated[int | None, typer.Option(min=1, help="Use only the first N images.")] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all figures and captions to this file.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the --json file.")] = False,
     precision: Annotated[
-        Precision, typer.Option(help="Of the decoder's products: int8 is faster, and less exact.")
+        Precision, typer.Option(help="Arithmetic of the decoder; int8 is faster and less exact.")
     ] = Precision.FLOAT32,
 ) -> None:
     """Caption a data set and score the captions against its own.

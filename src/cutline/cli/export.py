@@ -25,7 +25,9 @@ def export(
     form: Annotated[Format, typer.Option("--format", help="ONNX graphs.")] = Format.ONNX,  # noqa: ARG001
     precision: Annotated[
         Storage | None,
-        typer.Option(help="Of the weights on disk: a half or a quarter. Default: as they are."),
+        typer.Option(
+            help="Of the stored weights; float16 halves, int8 quarters. Default: unchanged."
+        ),
     ] = None,
 ) -> None:
     """Write a model folder anew: its weights once, and the graphs that caption from them.

@@ -50,22 +50,25 @@ def score(
     against: Annotated[
         Path | None, typer.Option(help="Other captions of the same images, to compare with.")
     ] = None,
-    metrics: Annotated[str, typer.Option(help="Which ones, with commas between.")] = EVERY_METRIC,
+    metrics: Annotated[
+        str, typer.Option(help="Metrics to compute, separated by commas.")
+    ] = EVERY_METRIC,
     split: Annotated[
-        str | None, typer.Option(help="Default: the split that the captions are of.")
+        str | None, typer.Option(help="Split of the references. Default: that of the captions.")
     ] = None,
     bootstrap: Annotated[
-        int, typer.Option(min=0, help="Draws of the images for 95% intervals; try 1000.")
+        int, typer.Option(min=0, help="Bootstrap samples for 95% intervals, such as 1000.")
     ] = 0,
     training: Annotated[
-        Path | None, typer.Option(help="Training captions, to count those that are novel.")
+        Path | None,
+        typer.Option(help="Training captions, to count captions that do not occur there."),
     ] = None,
     allow: Annotated[
-        list[Problem] | None, typer.Option(help="Go on in spite of this; may be repeated.")
+        list[Problem] | None, typer.Option(help="Accept this fault; may be repeated.")
     ] = None,
     clip: Annotated[
         str | None,
-        typer.Option(help="CLIPScore too: NAME:FILE.safetensors of an open_clip model."),
+        typer.Option(help="Also compute CLIPScore: NAME:FILE.safetensors of an open_clip model."),
     ] = None,
     images: Annotated[
         Path | None, typer.Option(help="Folder of the pictures, for CLIPScore.")

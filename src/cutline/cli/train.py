@@ -17,9 +17,7 @@ def train(
         typer.Argument(metavar="KEY=VALUE", help="Changes to it, such as training.epochs=3."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default: runs/NAME.")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a run that stopped.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
 ) -> None:
     """Train a captioner from a recipe.
 
