@@ -46,7 +46,7 @@ def before_epoch(monkeypatch):
     "words",
     [
         ("encoder.trainable=all",),
-        ("encoder.trainable=all", "encoder.from_epoch=2"),
+        ("encoder.trainable=all", "encoder.unfreeze_epoch=2"),
         ("encoder.trainable=none", "data.augment={}"),
         ("encoder.trainable=none",),
     ],

@@ -14,7 +14,7 @@ FIELDS = {
     "nic": (),
     "dot": (),
     "soft": ("decoder.attention=12",),
-    "hard": ("decoder.attention=12", "decoder.samples=2", "decoder.baseline=others"),
+    "hard": ("decoder.attention=12", "decoder.samples=2", "decoder.baseline=leave_one_out"),
     "spatial": ("decoder.attention=12",),
     "adaptive": ("decoder.attention=12",),
 }

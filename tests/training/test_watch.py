@@ -106,7 +106,7 @@ def test_weights_that_are_not_finite_are_not_judged(tmp_path):
     [
         ("training.learning_rate=1e30",),
         ("training.learning_rate=1e30", "encoder.trainable=none"),
-        ("training.learning_rate=1e30", "training.precision=bf16-mixed", "training.average=0.9"),
+        ("training.learning_rate=1e30", "training.precision=bf16-mixed", "training.ema_decay=0.9"),
         ("training.learning_rate=1e38", "training.warmup_steps=0", "data.scenes.train=8"),
     ],
 )

@@ -24,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 
 from cutline.captioner.sureness import Familiar, Sureness, SurenessConfig
 from cutline.captioner.weights import WEIGHTS
-from cutline.config import LARGEST_SIDE, DecoderConfig, EncoderConfig, SearchConfig
+from cutline.config import LARGEST_SIDE, DecoderConfig, EncoderConfig, SearchConfig, translate
 from cutline.errors import ModelError
 from cutline.files import printable
 from cutline.models import LARGEST_CONFIG
@@ -131,6 +131,7 @@ def read_config(folder: Path) -> ModelConfig:
             f"{printable(path)} has format {shortened(repr(given))}, but this version of Cutline "
             f"reads format {FORMAT}; install the version that wrote it, or train the model again."
         )
+    translate(content)
     try:
         config = ModelConfig.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as error:

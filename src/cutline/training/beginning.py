@@ -20,7 +20,7 @@ FREE = {
         "expectation", "expectation_epochs", "inference", "samples", "credit", "baseline",
         "reinforce_weight", "entropy_weight", "sentinel_dropout",
     },
-    "encoder": {"weights", "trainable", "learning_rate", "from_epoch", "batch_norm", "mirror"},
+    "encoder": {"weights", "trainable", "learning_rate", "unfreeze_epoch", "batch_norm", "mirror"},
 }  # fmt: skip
 
 

@@ -73,7 +73,7 @@ class TrainingModule(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Tell both parts; the encoder is let go when its time has come."""
-        self.network.encoder.hold(self.current_epoch + 1 < self.recipe.encoder.from_epoch)
+        self.network.encoder.hold(self.current_epoch + 1 < self.recipe.encoder.unfreeze_epoch)
         self.network.decoder.begin_epoch(self.current_epoch + 1)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
@@ -149,7 +149,7 @@ class TrainingModule(L.LightningModule):
         captions = {image: split(text) for image, text in captions.items()}
         cider = score(captions, references, metrics=("CIDEr",)).corpus["CIDEr"]
         self._check("CIDEr", cider)
-        self.log(self.recipe.training.chosen_by, cider)
+        self.log(self.recipe.training.monitor, cider)
         self.log("val CIDEr", cider, prog_bar=True, logger=False)
         if isinstance(self.schedule, Plateau):
             self.schedule.judge(cider)
