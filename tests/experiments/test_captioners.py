@@ -13,17 +13,17 @@ TINY = ("data.scenes.train=24", "data.scenes.val=6", "training.epochs=1", "searc
 
 @pytest.fixture
 def bench(tool):
-    return tool("benchmarks.captioners")
+    return tool("experiments.captioners")
 
 
 @pytest.fixture
 def table(bench):
-    return import_module("benchmarks.side_by_side")
+    return import_module("experiments.side_by_side")
 
 
 @pytest.fixture
 def records(bench):
-    return import_module("benchmarks.records")
+    return import_module("experiments.records")
 
 
 class Desk:
@@ -33,7 +33,7 @@ class Desk:
         self.trained: list[tuple[str, int]] = []
         self.judged: list[tuple[str, int]] = []
         self.broken: tuple[str, int] | None = None
-        runs = import_module("benchmarks.runs")
+        runs = import_module("experiments.runs")
         monkeypatch.setattr(runs, "train", self.train)
         monkeypatch.setattr(runs, "_judged", self.judge)
 
@@ -142,7 +142,7 @@ def test_a_run_that_another_process_trains_is_left_alone(bench, tmp_path):
     with plan.beside(".log").open("a") as log:
         fcntl.flock(log, fcntl.LOCK_EX)
         with pytest.raises(UsageError, match="is being trained by another process; wait for it"):
-            import_module("benchmarks.runs").train(plan)
+            import_module("experiments.runs").train(plan)
 
 
 # --- the table
@@ -208,7 +208,7 @@ def test_only_what_stands_between_the_marks_is_written(table, tmp_path):
 
 def test_the_changes_of_comments_make_no_other_recipe(bench, tmp_path, monkeypatch):
     path = tmp_path / "rnn.yaml"
-    monkeypatch.setattr("benchmarks.runs.find_recipe", lambda _: path)
+    monkeypatch.setattr("experiments.runs.find_recipe", lambda _: path)
     digests = []
     for text in ("# a\nseed: 1\n", "# b\nseed: 1  # c\n", "seed: 2\n"):
         path.write_text(text)

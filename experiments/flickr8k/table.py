@@ -4,16 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from benchmarks.records import Record, write_between
-from benchmarks.runs import decoders
+from experiments.records import Record, write_between
+from experiments.runs import decoders
 
 __all__ = ["RESULTS", "Row", "table", "write_page"]
 
 ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / "benchmarks" / "results" / "flickr8k.json"
+RESULTS = ROOT / "experiments" / "results" / "flickr8k.json"
 PAGE = ROOT / "docs" / "results.md"
 PLOT = ROOT / "docs" / "images" / "results_flickr8k.png"
-BEGIN = "<!-- scores: written by python -m benchmarks.flickr8k; do not edit -->"
+BEGIN = "<!-- scores: written by python -m experiments.flickr8k; do not edit -->"
 END = "<!-- /scores -->"
 SHOWN = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr")
 SEARCHES = {"beam": "beam search", "greedy": "greedy"}
@@ -50,7 +50,7 @@ def write_page(rows: list[Row], page: Path = PAGE, plot: Path = PLOT) -> None:
 def table(rows: list[Row]) -> str:
     """Return the scores in Markdown: means over seeds, with the smallest and the largest."""
     if not rows:
-        return "Not measured yet: `python -m benchmarks.flickr8k --data PATH --jobs 2` does it."
+        return "Not measured yet: `python -m experiments.flickr8k --data PATH --jobs 2` does it."
     return "\n\n".join(
         [*(_table(rows, search, title) for search, title in SEARCHES.items()), _about(rows)]
     )

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from benchmarks.records import Record, write_between
-from benchmarks.runs import decoders
+from experiments.records import Record, write_between
+from experiments.runs import decoders
 
 __all__ = ["PAGE", "RESULTS", "Run", "table", "write_page"]
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "captioners.json"
+RESULTS = ROOT / "experiments" / "results" / "captioners.json"
 PAGE = ROOT / "docs" / "captioners.md"
-BEGIN = "<!-- scores: written by benchmarks/captioners.py; do not edit -->"
+BEGIN = "<!-- scores: written by experiments/captioners.py; do not edit -->"
 END = "<!-- /scores -->"
 
 
@@ -43,7 +43,7 @@ class Run(Record):
 def table(runs: list[Run]) -> str:
     """Return the scores in Markdown: means over seeds, with the smallest and the largest."""
     if not runs:
-        return "Not measured yet: `python -m benchmarks.captioners --jobs 2` does it."
+        return "Not measured yet: `python -m experiments.captioners --jobs 2` does it."
     lines = [
         "| parameters | truth | pointing | CIDEr | BLEU-4 | minutes |",
         "|---|---|---|---|---|---|",

@@ -1,6 +1,6 @@
 """What a captioner is good and bad at, by kinds of pictures and kinds of words.
 
-python -m benchmarks.flickr8k.kinds MODEL --data PATH [--split val]
+python -m experiments.flickr8k.kinds MODEL --data PATH [--split val]
 
 A picture is of a kind when most of its references use a word of that kind. A word that a caption
 states, such as a colour, holds when any reference states it, too. What is printed is Markdown, for
@@ -110,7 +110,7 @@ def report(found: Evaluation, training: Mapping[str, Sequence[str]]) -> str:
 
 def main() -> int:
     """Caption, judge, print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.flickr8k.kinds")
+    parser = argparse.ArgumentParser(prog="python -m experiments.flickr8k.kinds")
     parser.add_argument("model")
     parser.add_argument("--data", required=True)
     parser.add_argument("--split", default="val")

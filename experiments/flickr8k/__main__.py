@@ -1,11 +1,11 @@
 """Train and score the seven captioners on Flickr8k, several seeds each: one command a row.
 
-python -m benchmarks.flickr8k --data PATH --weights FILE [--decoders soft] [--seeds 1] [--jobs 2]
-python -m benchmarks.flickr8k --table
+python -m experiments.flickr8k --data PATH --weights FILE [--decoders soft] [--seeds 1] [--jobs 2]
+python -m experiments.flickr8k --table
 
 The encoder is frozen, so all read the same features, and all have the same budget, `BUDGET`; see
-`benchmarks.runs` for what lies in OUT. Models are chosen and scored on validation; figures go to
-benchmarks/results/flickr8k.json, the table and its plots into docs/results.md. `--table` writes
+`experiments.runs` for what lies in OUT. Models are chosen and scored on validation; figures go to
+experiments/results/flickr8k.json, the table and its plots into docs/results.md. `--table` writes
 those again and trains nothing.
 """
 
@@ -14,15 +14,15 @@ import json
 import sys
 from collections.abc import Sequence
 
-from benchmarks.flickr8k.table import RESULTS, Row, write_page
-from benchmarks.records import keep, read_records
-from benchmarks.runs import Contest, Kept, Plan, arguments, finish_all, plans
 from cutline.captioner import Captioner
 from cutline.config import read_recipe
 from cutline.data.readers import open_dataset
 from cutline.errors import CutlineError, UsageError
 from cutline.evaluation import evaluate
 from cutline.files import write_text
+from experiments.flickr8k.table import RESULTS, Row, write_page
+from experiments.records import keep, read_records
+from experiments.runs import Contest, Kept, Plan, arguments, finish_all, plans
 
 METRICS = ("BLEU", "METEOR", "ROUGE-L", "CIDEr")
 BUDGET = (
@@ -65,7 +65,7 @@ FLICKR8K = Contest("flickr8k", budget, judge, lambda kept: str(Row.of(kept)))
 def main(words: Sequence[str] | None = None) -> int:
     """Run what is asked for; 1 when some failed, 2 when nothing could be begun."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.flickr8k",
+        prog="python -m experiments.flickr8k",
         description="Train every captioner on Flickr8k, several seeds each, side by side.",
     )
     arguments(parser, out="runs/flickr8k")

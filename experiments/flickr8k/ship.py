@@ -1,6 +1,6 @@
 """Make the captioner that comes with Cutline of a trained model.
 
-python -m benchmarks.flickr8k.ship MODEL --data PATH
+python -m experiments.flickr8k.ship MODEL --data PATH
 
 Calibrates it, keeps its weights in bytes, writes what a person should know (flickr8k-small.md) and
 what it is bad at into its card, and puts it into src/cutline/models/flickr8k-small.
@@ -11,12 +11,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from benchmarks.flickr8k.kinds import report
 from cutline.captioner import load
 from cutline.cli.app import app
 from cutline.data.readers import open_dataset
 from cutline.evaluation import evaluate
 from cutline.models import SHIPPED
+from experiments.flickr8k.kinds import report
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "src" / "cutline" / "models" / SHIPPED
@@ -25,7 +25,7 @@ KNOWN = Path(__file__).with_name("flickr8k-small.md")
 
 def main() -> None:
     """Do it; the model that was there goes when the new one is whole."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.flickr8k.ship")
+    parser = argparse.ArgumentParser(prog="python -m experiments.flickr8k.ship")
     parser.add_argument("model", help="folder of a trained model")
     parser.add_argument("--data", required=True, help="Flickr8k")
     given = parser.parse_args()

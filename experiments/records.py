@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from benchmarks.runs import Contest, Plan, decoders
 from cutline.files import write_text
+from experiments.runs import Contest, Plan, decoders
 
 __all__ = ["Record", "in_order", "keep", "merge", "read_records", "write_between", "write_records"]
 

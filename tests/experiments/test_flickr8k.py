@@ -10,17 +10,17 @@ from cutline.config import read_recipe
 
 @pytest.fixture
 def bench(tool):
-    return tool("benchmarks.flickr8k.__main__")
+    return tool("experiments.flickr8k.__main__")
 
 
 @pytest.fixture
 def table(bench):
-    return import_module("benchmarks.flickr8k.table")
+    return import_module("experiments.flickr8k.table")
 
 
 @pytest.fixture
 def records(bench):
-    return import_module("benchmarks.records")
+    return import_module("experiments.records")
 
 
 def row(table, decoder: str, seed: int, cider: float, **changes):
@@ -88,7 +88,7 @@ def test_the_table_of_the_page_is_what_the_runs_gave(table, records, tmp_path):
 
 
 def test_every_captioner_has_the_same_sizes_and_budget(bench):
-    from benchmarks.runs import Plan, decoders
+    from experiments.runs import Plan, decoders
 
     seen = set()
     for name in decoders():
@@ -114,7 +114,7 @@ def test_kinds_of_pictures_and_words_are_counted(bench):
     from cutline.evaluation import Evaluation
     from cutline.metrics import score
 
-    kinds = import_module("benchmarks.flickr8k.kinds")
+    kinds = import_module("experiments.flickr8k.kinds")
     references = {
         "1": ("a brown dog runs", "the dog is brown", "an animal"),
         "2": ("a man on snow", "two men ski", "people in the snow"),

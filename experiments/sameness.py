@@ -1,6 +1,6 @@
 """Whether the graphs say what PyTorch says: captions of a validation split, word for word.
 
-python -m benchmarks.sameness MODEL --data PATH [--images 1000]
+python -m experiments.sameness MODEL --data PATH [--images 1000]
 
 PyTorch captions with the network as it was trained, in float32; beside it ONNX Runtime with the
 graphs of the same folder, their products in float32 and in int8.
@@ -18,7 +18,7 @@ from cutline.evaluation import Evaluation, evaluate
 
 def main(words: Sequence[str] | None = None) -> int:
     """Compare and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sameness", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m experiments.sameness", description=__doc__)
     parser.add_argument("model")
     parser.add_argument("--data", required=True)
     parser.add_argument("--split", default="val")

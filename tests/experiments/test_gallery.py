@@ -8,7 +8,7 @@ from PIL import Image
 
 @pytest.fixture
 def gallery(tool):
-    return tool("benchmarks.flickr8k.gallery")
+    return tool("experiments.flickr8k.gallery")
 
 
 @pytest.fixture

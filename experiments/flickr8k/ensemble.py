@@ -1,6 +1,6 @@
 """Several captioners at once: at each step the mean of their words' probabilities.
 
-python -m benchmarks.flickr8k.ensemble MODEL MODEL ... --data PATH [--split val]
+python -m experiments.flickr8k.ensemble MODEL MODEL ... --data PATH [--split val]
 
 They need the same words, and may differ in all else. It costs as much as all of them, so that what
 it scores is reported apart. Searched for as the first one's configuration says.
@@ -85,7 +85,7 @@ def captions(captioners: Sequence[Captioner], pictures: Sequence[Any]) -> list[s
 
 def main() -> int:
     """Caption a split and score it."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.flickr8k.ensemble")
+    parser = argparse.ArgumentParser(prog="python -m experiments.flickr8k.ensemble")
     parser.add_argument("models", nargs="+")
     parser.add_argument("--data", required=True)
     parser.add_argument("--split", default="val")

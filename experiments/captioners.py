@@ -1,9 +1,9 @@
 """Train every captioner on `scenes`, several seeds each, and put them side by side.
 
-python -m benchmarks.captioners [KEY=VALUE ...] [--seeds 1,2,3] [--decoders rnn,nic] [--jobs 2]
+python -m experiments.captioners [KEY=VALUE ...] [--seeds 1,2,3] [--decoders rnn,nic] [--jobs 2]
 
-All have the same budget, `BUDGET`; see `benchmarks.runs` for what lies in OUT. The figures go to
-benchmarks/results/captioners.json and into the table of docs/captioners.md; those of a changed
+All have the same budget, `BUDGET`; see `experiments.runs` for what lies in OUT. The figures go to
+experiments/results/captioners.json and into the table of docs/captioners.md; those of a changed
 recipe (KEY=VALUE, as `cutline train` takes them) or of fewer images stay in OUT.
 """
 
@@ -11,14 +11,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.records import keep
-from benchmarks.runs import Contest, Kept, Plan, arguments, finish_all, plans
-from benchmarks.side_by_side import RESULTS, Run, write_page
 from cutline.captioner import Captioner
 from cutline.config import read_recipe
 from cutline.data.readers import open_dataset
 from cutline.errors import CutlineError
 from cutline.evaluation import evaluate
+from experiments.records import keep
+from experiments.runs import Contest, Kept, Plan, arguments, finish_all, plans
+from experiments.side_by_side import RESULTS, Run, write_page
 
 BUDGET = ("training.epochs=8",)
 
@@ -41,7 +41,7 @@ SCENES = Contest("scenes", lambda _: BUDGET, judge, lambda kept: str(Run.of(kept
 def main(words: Sequence[str] | None = None) -> int:
     """Run what is asked for; 1 when some failed, 2 when nothing could be begun."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.captioners",
+        prog="python -m experiments.captioners",
         description="Train every captioner on scenes, several seeds each, side by side.",
     )
     arguments(parser, out="runs/captioners")

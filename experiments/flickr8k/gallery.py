@@ -1,6 +1,6 @@
 """What a captioner says of pictures chosen by a rule: a random draw, its best, its worst.
 
-python -m benchmarks.flickr8k.gallery MODEL --data PATH --sheets FOLDER
+python -m experiments.flickr8k.gallery MODEL --data PATH --sheets FOLDER
 
 The photographs may not be published, so docs/results.md says in words what is on them
 (described.json, by image); `--sheets` makes contact sheets for who writes that, or wants to look.
@@ -15,16 +15,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.records import write_between
 from cutline.captioner import load
 from cutline.data.readers import open_dataset
 from cutline.errors import CutlineError
 from cutline.evaluation import Evaluation, evaluate
+from experiments.records import write_between
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "results.md"
 DESCRIBED = Path(__file__).with_name("described.json")
-BEGIN = "<!-- gallery: written by python -m benchmarks.flickr8k.gallery; do not edit -->"
+BEGIN = "<!-- gallery: written by python -m experiments.flickr8k.gallery; do not edit -->"
 END = "<!-- /gallery -->"
 SEED = 8
 DRAWN, EXTREME = 12, 6
@@ -82,7 +82,7 @@ def sheet(pictures: Sequence[Image.Image]) -> Image.Image:
 
 def main() -> int:
     """Caption validation, choose, write."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.flickr8k.gallery")
+    parser = argparse.ArgumentParser(prog="python -m experiments.flickr8k.gallery")
     parser.add_argument("model")
     parser.add_argument("--data", required=True)
     parser.add_argument("--sheets", type=Path, help="folder for contact sheets; never commit them")

@@ -10,7 +10,7 @@ from cutline.vocabulary import Vocabulary
 
 @pytest.fixture
 def ensemble(tool):
-    return tool("benchmarks.flickr8k.ensemble")
+    return tool("experiments.flickr8k.ensemble")
 
 
 @pytest.fixture
