@@ -46,6 +46,19 @@ class StandIn:
         read_image(path, strict=strict)
         return path
 
+    def caption_each(self, paths, read, search, *, name, failed, batch_size):
+        from cutline.images.unreadable import read_each
+
+        waiting = []
+
+        def squares():
+            for path, square in read_each(paths, read, name=name, failed=failed):
+                waiting.append(path)
+                yield square
+
+        for found in self.caption_squares(squares(), search, batch_size):
+            yield waiting.pop(0), found[0]
+
     def caption_squares(self, squares, _search, batch_size):
         del batch_size
         for path in squares:

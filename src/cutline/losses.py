@@ -1,4 +1,4 @@
-"""What training makes small.
+"""Training losses: cross-entropy, REINFORCE, baselines.
 
 Shapes: `M` words of all captions together, of `Q` predictions; `N` captions, `V` vocabulary, `T`
 steps.
@@ -47,7 +47,7 @@ def word_loss(
     label_smoothing: float = 0.0,
     per: int = 1,
 ) -> WordLoss:
-    """Cross-entropy of real words, summed.
+    """Cross-entropy and top-5 hits of the real words of a batch, summed.
 
     Args:
         scores: not normalised, (Q, V).
@@ -175,7 +175,7 @@ def _surprises(
 
 
 def sum_by_caption(values: Tensor, places: Tensor, *, captions: int, steps: int) -> Tensor:
-    """Add up what belongs to the words of a caption.
+    """Sum values of words over each caption.
 
     Args:
         values: of each word, (M,).
@@ -226,7 +226,7 @@ def reinforce(
 
 
 def moving_baseline(baseline: Tensor, log_likelihood: Tensor) -> Tensor:
-    """Move on by a batch: `b_k = 0.9 b_{k-1} + 0.1 log p(y|s~_k)`, averaged over its captions.
+    """Update the baseline: `b_k = 0.9 b_{k-1} + 0.1 log p(y|s~_k)`, averaged over the batch.
 
     Judge a batch by the baseline of those before it, `b_{k-1}`: one that knows the samples it is
     subtracted from would bias the gradient.

@@ -102,14 +102,14 @@ class Speller:
     def __init__(self, script: Script) -> None:
         self.script = script
         self.calls: list[int] = []
-        self.kept: list[int] = []
+        self.selected: list[int] = []
 
     def start(self, images: int, first: int = 0) -> History:
         image = np.arange(first, first + images)
         return History(image, np.zeros((images, 0), dtype=np.int64))
 
-    def keep(self, places: np.ndarray) -> "Speller":
-        self.kept.append(len(places))
+    def select(self, images: np.ndarray, /) -> "Speller":
+        self.selected.append(len(images))
         return self
 
     def __call__(self, words: np.ndarray, state: History) -> Scored:

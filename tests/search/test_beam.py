@@ -171,10 +171,10 @@ def test_no_step_is_taken_when_all_images_are_done():
     step = Speller(lexicon({"ab": 1.0}, {"a": 1.0}))
     beam(step, step.start(2), images=2, words=WORDS, max_words=8, width=2)
     assert step.calls == [2, 4, 2]  # the second image was let go of
-    assert step.kept == [1]
+    assert step.selected == [1]
 
 
-def test_a_step_that_cannot_let_go_is_asked_about_all_images():
+def test_a_step_that_cannot_select_is_asked_about_all_images():
     speller = Speller(lexicon({"ab": 1.0}, {"a": 1.0}))
     found = beam(
         speller.__call__,  # a bare function

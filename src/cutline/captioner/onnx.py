@@ -1,4 +1,4 @@
-"""Captioning on ONNX Runtime: the graphs of a model folder, numpy in and out.
+"""ONNX Runtime backend: the graphs of a model folder, numpy in and out.
 
 The graphs and what goes in and out of them are described in `docs/model-folder.md`.
 
@@ -16,10 +16,10 @@ import numpy as np
 from cutline.captioner.backend import Begun, Bytes, Looked
 from cutline.captioner.graph_file import check_graph
 from cutline.captioner.session import FLOAT, INT64, UINT8, Session, Value, session_options
-from cutline.captioner.weights import WEIGHTS, check_weights, places
+from cutline.captioner.weights import WEIGHTS, check_weights
 from cutline.errors import ModelError, UsageError, did_you_mean
 from cutline.files import printable
-from cutline.models.header import Entry, read_header
+from cutline.models.header import Entry, file_offsets, read_header
 from cutline.search import NumpyArrays, Scored
 from cutline.search.arrays import Floats, Ints
 
@@ -97,7 +97,7 @@ class OnnxBackend:
         step = "step.onnx" if precision == "float32" else f"step.{precision}.onnx"
         paths = [folder / name for name in ("encode.onnx", "start.onnx", step)]
         weights = folder / WEIGHTS
-        stored = places(weights, read_header(weights) if header is None else header)
+        stored = file_offsets(weights, read_header(weights) if header is None else header)
         used = {name for path in paths for name in _look(path, stored)}
         check_weights(weights, stored, used)
         options = session_options(threads or default_threads())

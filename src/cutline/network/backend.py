@@ -1,4 +1,4 @@
-"""Captioning on PyTorch: any device, any decoder, the steps as they are trained.
+"""PyTorch backend: any device, any decoder, the steps as they are trained.
 
 Shapes: `B` images, `K` captions an image, `N = B * K`, `S` side in pixels.
 """

@@ -1,4 +1,4 @@
-"""What a run begins with: a network with fresh weights, or those of a model trained before."""
+"""Initial network and vocabulary of a run: fresh, or those of a trained model."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The folder of a run: made new, or gone on with by the same recipe, longer if one likes.
+"""Run folder: made new, or continued by the same recipe.
 
 Everything may differ that changes no step of what was trained: threads, the compiler, how many
 epochs there shall be, and the patience.

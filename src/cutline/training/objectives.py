@@ -1,4 +1,4 @@
-"""What a training step makes small: the references' words, or what rewards captions of its own.
+"""Training objectives: likelihood, and self-critical CIDEr-D.
 
 Shapes: `B` images, `K` captions an image, `N` captions of all images, `S` samples of each image.
 """
@@ -36,7 +36,7 @@ END = "<end>"
 
 
 class Loss(NamedTuple):
-    """What is made small, the figures to show, and how many captions they are of."""
+    """A loss, figures to show, and how many captions they are of."""
 
     value: Tensor
     figures: dict[str, Tensor]
@@ -44,7 +44,7 @@ class Loss(NamedTuple):
 
 
 class Objective(nn.Module):
-    """Makes a `Loss` of a network and a batch; its buffers belong to the checkpoint."""
+    """Base of the objectives: a `Loss` of a network and a batch; buffers are checkpointed."""
 
     def forward(self, network: Network, batch: Batch, *, sampling: float = 0.0) -> Loss:
         """Make the loss; `sampling` is scheduled sampling's probability (`unroll`)."""

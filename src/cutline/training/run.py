@@ -1,4 +1,4 @@
-"""A recipe becomes a model.
+"""Training run: a recipe becomes a model.
 
 OUT/best/                    the model whose captions scored best on validation
 OUT/last/                    the model after the last epoch

@@ -1,4 +1,4 @@
-"""A network as three ONNX graphs, traced by `torch.onnx`: encode, start and step.
+"""Tracing: a network as three ONNX graphs (encode, start, step) by `torch.onnx`.
 
     encode   pixels (B, S, S, 3) bytes                  -> grid (B, R, D), pooled (B, D)
     start    grid, pooled                               -> memory.* (B, ...), state.* (B, ...)

@@ -3,7 +3,7 @@
 Each image has `K` slots. At each step the best candidates over all its slots fill the slots that
 are still open; a candidate that ends closes its slot for good. So a beam of width one is greedy,
 whatever the length penalty, and an image is done when its slots are closed. Images that are done
-are let go of when a quarter of all are (`LET_GO`), so that the others are not held up.
+leave the batch when a quarter of all are (`SHRINK`), so that the others are not held up.
 
 Shapes: `B` images, `K` beam width, `N = B * K` rows.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from cutline.search.arrays import NUMPY, Arrays, Flags, Floats, Ints, Step, let_go
+from cutline.search.arrays import NUMPY, Arrays, Flags, Floats, Ints, Step, shrink
 from cutline.search.trail import Hypothesis, Trail
 from cutline.search.words import Words
 
@@ -60,19 +60,19 @@ def beam(
         scored = step(current, state)
         log_probs, chosen = arrays.top(scored.scores, width, words.banned)
         parents, current, gained = slots.advance(log_probs, chosen, words.end)
-        trail.look(scored)
-        trail.choose(parents, current, gained)
-        going = np.flatnonzero(slots.live.any(1))
-        fewer = let_go(step, going, of=len(slots.ended))
-        if fewer is not None:
-            step = fewer
-            found |= slots.read(trail, n_best, but=going)
-            rows = slots.keep(going)
-            trail.keep(rows)
+        trail.record_attention(scored)
+        trail.record_choice(parents, current, gained)
+        open_ = np.flatnonzero(slots.live.any(1))
+        smaller = shrink(step, open_, of=len(slots.ended))
+        if smaller is not None:
+            step = smaller
+            found |= slots.hypotheses(trail, n_best, but=open_)
+            rows = slots.select(open_)
+            trail.select(rows)
             parents, current = parents[rows], current[rows]
         parents, current = slots.repeat_live(parents, current)
         state = arrays.take(scored.state, parents)
-    found |= slots.read(trail, n_best)
+    found |= slots.hypotheses(trail, n_best)
     return [found[image] for image in range(images)]
 
 
@@ -80,7 +80,7 @@ def beam(
 class _Slots:
     """The slots of all images: their log-probabilities (B, K), minus infinity where closed.
 
-    `image` (B,) says which images they are, when some have been let go of.
+    `image` (B,) says which images they are, when some have left.
     """
 
     images: int
@@ -147,8 +147,8 @@ class _Slots:
         chosen = (np.arange(len(live))[:, None] * self.width + slot).reshape(-1)
         return tuple(each[chosen] for each in rows)
 
-    def keep(self, places: Ints) -> Ints:
-        """Keep the images at these places only; return their rows.
+    def select(self, places: Ints) -> Ints:
+        """Leave the images at these places only; return their rows.
 
         What ended in this step is in the trail's last rows, which are about to be fewer.
         """
@@ -164,8 +164,10 @@ class _Slots:
         ]
         return (places[:, None] * self.width + np.arange(self.width)).reshape(-1)
 
-    def read(self, trail: Trail, n_best: int, but: Ints = NOBODY) -> dict[int, list[Hypothesis]]:
-        """Read the captions of all images, but of those at some places."""
+    def hypotheses(
+        self, trail: Trail, n_best: int, but: Ints = NOBODY
+    ) -> dict[int, list[Hypothesis]]:
+        """Return the hypotheses of all images, but of those at some places."""
         places = np.setdiff1d(np.arange(len(self.ended)), but)
         return {int(self.image[place]): _ranked(self, trail, place, n_best) for place in places}
 
@@ -175,11 +177,13 @@ class _Slots:
 
 def _ranked(slots: _Slots, trail: Trail, image: int, n_best: int) -> list[Hypothesis]:
     ended = sorted(slots.ended[image], key=lambda entry: -entry[0])[:n_best]
-    found = [trail.read(row, steps, finished=True, score=score) for score, row, steps in ended]
+    found = [
+        trail.hypothesis(row, steps, finished=True, score=score) for score, row, steps in ended
+    ]
     for slot in np.argsort(-slots.log_probs[image], kind="stable"):
         if len(found) == n_best or not np.isfinite(slots.log_probs[image, slot]):
             break
         row = image * slots.log_probs.shape[1] + int(slot)
         score = slots.score(slots.log_probs[image, slot])
-        found.append(trail.read(row, slots.steps, finished=False, score=score))
+        found.append(trail.hypothesis(row, slots.steps, finished=False, score=score))
     return found

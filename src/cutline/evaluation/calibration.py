@@ -1,4 +1,4 @@
-"""A trained captioner learns when it is right, and what photographs look like to it.
+"""Calibration: confidence by Platt scaling, novelty by a Gaussian of pooled features.
 
 Right is a caption that agrees with an image's references at least as well as people agree with each
 other: its CIDEr is not below the lower quartile of people's own captions, each scored against the
@@ -23,8 +23,9 @@ from cutline.captioner import (
     mean_log_prob,
 )
 from cutline.data.examples import Example
-from cutline.errors import DataError, ImageError
-from cutline.evaluation.evaluate import evaluate
+from cutline.errors import DataError
+from cutline.evaluation.evaluation import evaluate
+from cutline.images.unreadable import read_each
 from cutline.metrics import score
 
 __all__ = ["Calibration", "calibrate", "expected_calibration_error", "fit_logistic"]
@@ -42,12 +43,13 @@ SCORES = ("BLEU", "METEOR", "ROUGE-L", "CIDEr")
 
 
 class Calibration(NamedTuple):
-    """What a captioner learned of its sureness, its scores, and what it learned from, by image."""
+    """Fitted confidence and novelty, scores, the data of the fit, and the faults."""
 
     sureness: Sureness
     scores: dict[str, Any]
     confidence: Floats
     right: NDArray[np.bool_]
+    failed: list[str]
 
 
 def calibrate(
@@ -57,7 +59,7 @@ def calibrate(
     *,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Calibration:
-    """Learn from validation's captions when they are right, and from photographs what they are.
+    """Fit confidence to the captions of the validation split, and novelty to photographs.
 
     Args:
         captioner: as trained; captions are searched for as its configuration says.
@@ -68,7 +70,8 @@ def calibrate(
     Raises:
         DataError: too few images, or captions that are all right or all wrong.
     """
-    familiar = Familiar.of(pooled_features(captioner, train, progress))
+    failed: list[str] = []
+    familiar = Familiar.of(pooled_features(captioner, train, progress, failed=failed))
     found = evaluate(captioner, val, split="val", metrics=SCORES, progress=progress)
     images = list(found.captions)
     if len(images) < FEWEST:
@@ -88,7 +91,7 @@ def calibrate(
     confidence = _logistic(slope * evidence + intercept)
     by_id = {example.image_id: example for example in val}
     novelty = familiar.novelty(
-        pooled_features(captioner, [by_id[image] for image in images], progress)
+        pooled_features(captioner, [by_id[image] for image in images], progress, failed=[])
     )
     config = SurenessConfig(
         slope=slope,
@@ -101,7 +104,8 @@ def calibrate(
         images=len(images),
     )
     scores = {**found.scores.corpus, "signature": found.scores.signature}
-    return Calibration(Sureness(config, familiar), scores, confidence, right)
+    failed += found.failed.values()
+    return Calibration(Sureness(config, familiar), scores, confidence, right, failed)
 
 
 def people_quartile(references: Mapping[str, Sequence[str]]) -> float:
@@ -121,11 +125,26 @@ def pooled_features(
     examples: Sequence[Example],
     progress: Callable[[int], None],
     *,
+    failed: list[str],
     batch_size: int = 32,
 ) -> Floats:
-    """Return the pooled features (N, D) of the pictures that can be read."""
-    squares = in_batches(_squares(captioner, examples, progress), batch_size)
-    found = [captioner.pooled(batch) for batch in squares]
+    """Return the pooled features (N, D) of the pictures that can be read; `failed` grows."""
+
+    def leave_out(_: Example, reason: str) -> None:
+        failed.append(reason)
+        progress(1)
+
+    def squares() -> Iterator[Square]:
+        for _, square in read_each(
+            examples,
+            lambda example: captioner.square(example.picture.open()),
+            name=lambda example: example.picture.name,
+            failed=leave_out,
+        ):
+            yield square
+            progress(1)
+
+    found = [captioner.pooled(batch) for batch in in_batches(squares(), batch_size)]
     if not found:
         raise DataError("Not one of the pictures could be read.")
     return np.concatenate(found)
@@ -178,15 +197,3 @@ def held_out_error(evidence: Floats, right: NDArray[np.bool_]) -> float:
 def _logistic(x: Floats) -> Floats:
     chance: Floats = 0.5 * (1 + np.tanh(0.5 * x))
     return chance
-
-
-def _squares(
-    captioner: Captioner, examples: Sequence[Example], progress: Callable[[int], None]
-) -> Iterator[Square]:
-    for example in examples:
-        try:
-            yield captioner.square(example.picture.open())
-        except ImageError:  # `cutline data check` names it
-            continue
-        finally:
-            progress(1)

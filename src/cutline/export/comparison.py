@@ -1,4 +1,4 @@
-"""Graphs compared with the network that they were made of, before they are kept.
+"""Numerical comparison of ONNX graphs with the network that they were traced from.
 
 Shapes: `B` images, `K` captions an image, `S` side in pixels, `V` vocabulary.
 """

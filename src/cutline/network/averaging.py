@@ -1,4 +1,4 @@
-"""One model of several: the mean of their weights.
+"""Weight averaging: the mean of several models ("model soup").
 
 Models that went on from the same trained model, by other seeds or objectives, lie in one valley,
 and between them it is often deeper: the mean captions better than each, and costs no more to run.

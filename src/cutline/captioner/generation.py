@@ -1,4 +1,4 @@
-"""From what an encoder sees to captions: a search, and its words.
+"""Caption generation: search over an encoder's features, decoded to text.
 
 Shapes: `B` images, `T` words, `h x w` the grid.
 """

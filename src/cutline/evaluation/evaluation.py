@@ -1,14 +1,14 @@
-"""A model and a data set become captions and scores."""
+"""Evaluation of a model on a split: captions and scores."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cutline.captioner import Caption, Captioner, Square
+from cutline.captioner import Caption, Captioner
 from cutline.config import SearchConfig
 from cutline.data.examples import Example
 from cutline.data.scenes import ScenePicture
-from cutline.errors import DataError, ImageError
+from cutline.errors import DataError
 from cutline.evaluation.scenes import SceneScores, score_scenes
 from cutline.metrics import Scores, score
 
@@ -87,24 +87,23 @@ def evaluate(
     plan = search or captioner.config.search
     usable = [example for example in examples if example.captions]
     failed: dict[str, str] = {}
-    read: list[Example] = []
 
-    def squares() -> Iterator[Square]:
-        for example in usable:
-            try:
-                square = captioner.square(example.picture.open())
-            except ImageError as error:
-                failed[example.image_id] = str(error)
-                progress(1)
-                continue
-            read.append(example)
-            yield square
+    def leave_out(example: Example, reason: str) -> None:
+        failed[example.image_id] = reason
+        progress(1)
 
     captions: dict[str, Caption] = {}
-    for number, found in enumerate(
-        captioner.caption_squares(squares(), plan, batch_size=batch_size)
+    read: list[Example] = []
+    for example, caption in captioner.caption_each(
+        usable,
+        lambda example: captioner.square(example.picture.open()),
+        plan,
+        name=lambda example: example.picture.name,
+        failed=leave_out,
+        batch_size=batch_size,
     ):
-        captions[read[number].image_id] = found[0]
+        read.append(example)
+        captions[example.image_id] = caption
         progress(1)
     if not captions:
         raise DataError(

@@ -1,4 +1,4 @@
-"""What readers of captions ask for beside scores: how varied they are, how they end, what repeats.
+"""Descriptive statistics of captions: variety, lengths, endings, repeats.
 
 Figures of the captions alone; nothing is compared with references. They are worth reading beside
 the same figures of captions that people wrote.

@@ -1,4 +1,4 @@
-"""Captions and references of the same images, brought together; what does not fit is named."""
+"""Matching of captions and references by image; what does not fit is named."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
