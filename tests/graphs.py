@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.onnx._internal.exporter._registration import ONNXRegistry
 
-from cutline.captioner import Backend, Looked, OnnxBackend
+from cutline.captioner import Backend, Encoded, OnnxBackend
 from cutline.decoders import Decoder, Step
 from cutline.functional import Features
 from cutline.network import Network, TorchBackend
@@ -152,5 +152,5 @@ def numbers(backend: Backend, rows: Any) -> list[np.ndarray]:
     return [backend.arrays.numpy(rows)]
 
 
-def looked(backend: Backend, pixels: np.ndarray) -> Looked:
+def looked(backend: Backend, pixels: np.ndarray) -> Encoded:
     return backend.encode(pixels)

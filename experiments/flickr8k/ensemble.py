@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from cutline.captioner import Backend, Captioner, Looked, generate, in_batches, load
-from cutline.captioner.backend import Begun, Bytes
+from cutline.captioner import Backend, Captioner, Encoded, generate, in_batches, load
+from cutline.captioner.backend import Bytes, Started
 from cutline.data.readers import open_dataset
 from cutline.errors import CutlineError, UsageError
 from cutline.metrics import score
@@ -39,22 +39,24 @@ class Ensemble:
     `looked` is what each one's encoder saw.
     """
 
-    def __init__(self, backends: Sequence[Backend], looked: Sequence[Looked], banned: Ints) -> None:
+    def __init__(
+        self, backends: Sequence[Backend], looked: Sequence[Encoded], banned: Ints
+    ) -> None:
         self.backends = backends
         self.looked = looked
         self.banned = banned
         self.arrays = Averaged()
         self.grid = backends[0].grid
 
-    def encode(self, pixels: Bytes) -> Looked:  # noqa: ARG002
+    def encode(self, pixels: Bytes) -> Encoded:  # noqa: ARG002
         """They have looked, each at pictures of its own size."""
         return self.looked[0]
 
-    def start(self, looked: Looked) -> Begun:  # noqa: ARG002
+    def start(self, looked: Encoded) -> Started:  # noqa: ARG002
         """Start each with what it saw."""
         pairs = zip(self.backends, self.looked, strict=True)
         memories, states = zip(*(backend.start(seen) for backend, seen in pairs), strict=True)
-        return Begun(memories, states)
+        return Started(memories, states)
 
     def step(self, words: Ints, state: Any, memory: Any, *, best: int | None) -> Scored:  # noqa: ARG002
         """Step each, and average."""

@@ -21,7 +21,7 @@ from suite import (
 )
 from torch import nn
 
-from cutline.captioner import Looked, Stepper
+from cutline.captioner import Encoded, Stepper
 from cutline.decoders import TORCH, Decoder, unroll
 from cutline.functional import Features
 from cutline.losses import word_loss
@@ -31,12 +31,12 @@ from cutline.search import Hypothesis, beam, greedy
 
 def begun(decoder: Decoder, features: Features) -> tuple[Stepper, Any]:
     """A search's step and first state."""
-    backend = TorchBackend(Network(Encoded(), decoder))
-    memory, state = backend.start(Looked(features.grid, features.pooled))
+    backend = TorchBackend(Network(StandInEncoder(), decoder))
+    memory, state = backend.start(Encoded(features.grid, features.pooled))
     return Stepper(backend, memory, best=None), state
 
 
-class Encoded(nn.Module):
+class StandInEncoder(nn.Module):
     """Stands for what made the features."""
 
     height, width = HEIGHT, WIDTH

@@ -13,7 +13,7 @@ sureness    how sure it is
 folder      what a model folder holds
 """
 
-from cutline.captioner.backend import Backend, Looked, Stepper
+from cutline.captioner.backend import Backend, Encoded, Stepper
 from cutline.captioner.caption import Caption
 from cutline.captioner.captioner import Captioner, Square, in_batches
 from cutline.captioner.folder import ModelConfig, read_config
@@ -26,8 +26,8 @@ __all__ = [
     "Backend",
     "Caption",
     "Captioner",
+    "Encoded",
     "Familiar",
-    "Looked",
     "ModelConfig",
     "OnnxBackend",
     "Precision",

@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 from cutline.search import Arrays, Scored
 from cutline.search.arrays import Ints
 
-__all__ = ["Backend", "Begun", "Looked", "Stepper"]
+__all__ = ["Backend", "Encoded", "Started", "Stepper"]
 
 Bytes = NDArray[np.uint8]
 
 
-class Looked(NamedTuple):
+class Encoded(NamedTuple):
     """Image features of an encoder, of `B` images: `grid` (B, R, D) and `pooled` (B, D)."""
 
     grid: Any
     pooled: Any
 
 
-class Begun(NamedTuple):
+class Started(NamedTuple):
     """A decoder's initial values: `memory` and the first `state`, a row for each image."""
 
     memory: Any
@@ -45,10 +45,10 @@ class Backend(Protocol):
     def grid(self) -> tuple[int, int]:
         """Height and width of the regions."""
 
-    def encode(self, pixels: Bytes) -> Looked:
+    def encode(self, pixels: Bytes) -> Encoded:
         """Encode pictures (B, S, S, 3) of bytes, in RGB."""
 
-    def start(self, looked: Looked) -> Begun:
+    def start(self, encoded: Encoded) -> Started:
         """Compute memory and initial state, once for each image."""
 
     def step(self, words: Ints, state: Any, memory: Any, *, best: int | None) -> Scored:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from cutline.captioner.backend import Backend, Looked
+from cutline.captioner.backend import Backend, Encoded
 from cutline.captioner.caption import Caption
 from cutline.captioner.folder import ModelConfig
 from cutline.captioner.generation import generate
@@ -140,7 +140,7 @@ class Captioner:
         for found in self.caption_squares(squares(), search, batch_size=batch_size):
             yield waiting.popleft(), found[0]
 
-    def encode(self, squares: Sequence[Square]) -> Looked:
+    def encode(self, squares: Sequence[Square]) -> Encoded:
         """Return the encoder's features of squares, in the backend's arrays."""
         with self.timings.part("encode"):
             return self.backend.encode(np.stack([square.pixels for square in squares]))
@@ -152,15 +152,15 @@ class Captioner:
     def _batch(
         self, squares: list[Square], search: SearchConfig, n_best: int
     ) -> list[list[Caption]]:
-        looked = self.encode(squares)
+        encoded = self.encode(squares)
         areas = [square.area for square in squares]
         with self.timings.part("search"):
             found = generate(
-                self.backend, looked, self.vocabulary, search, n_best=n_best, areas=areas
+                self.backend, encoded, self.vocabulary, search, n_best=n_best, areas=areas
             )
         if self.sureness is None:
             return found
-        pooled = self.backend.arrays.numpy(looked.pooled)
+        pooled = self.backend.arrays.numpy(encoded.pooled)
         novelty = self.sureness.familiar.novelty(pooled).tolist()
         return [self.sureness.judge(*of) for of in zip(found, novelty, strict=True)]
 

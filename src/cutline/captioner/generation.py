@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cutline.captioner.backend import Backend, Looked, Stepper
+from cutline.captioner.backend import Backend, Encoded, Stepper
 from cutline.captioner.caption import Caption
 from cutline.config import SearchConfig
 from cutline.errors import ModelError
@@ -22,7 +22,7 @@ WHOLE: Area = (0.0, 0.0, 1.0, 1.0)
 
 def generate(
     backend: Backend,
-    looked: Looked,
+    encoded: Encoded,
     vocabulary: Vocabulary,
     search: SearchConfig,
     *,
@@ -30,9 +30,9 @@ def generate(
     areas: Sequence[Area] | None = None,
 ) -> list[list[Caption]]:
     """Search for captions of `B` images; return the `n_best` of each, best first."""
-    memory, state = backend.start(looked)
+    memory, state = backend.start(encoded)
     step = Stepper(backend, memory, best=search.beam)
-    images, words = len(looked.grid), Words.of(vocabulary)
+    images, words = len(encoded.grid), Words.of(vocabulary)
     found: list[list[Hypothesis]]
     if search.beam == 1:
         single = greedy(
@@ -66,7 +66,7 @@ def generate(
 
 def sample_captions(
     backend: Backend,
-    looked: Looked,
+    encoded: Encoded,
     vocabulary: Vocabulary,
     *,
     max_words: int = 30,
@@ -78,11 +78,11 @@ def sample_captions(
     areas: Sequence[Area] | None = None,
 ) -> list[list[Caption]]:
     """Draw `samples` captions for each of `B` images; see `cutline.search.sample`."""
-    memory, state = backend.start(looked)
+    memory, state = backend.start(encoded)
     found = sample(
         Stepper(backend, memory, best=None),
         state,
-        images=len(looked.grid),
+        images=len(encoded.grid),
         words=Words.of(vocabulary),
         max_words=max_words,
         temperature=temperature,

@@ -35,15 +35,15 @@ def compare(
     for name, wanted, found in zip(ours._fields, ours, theirs, strict=True):
         _same(f"encode.onnx in {name}", network.arrays.numpy(wanted), graphs.arrays.numpy(found))
     differs = np.zeros((IMAGES, CAPTIONS))
-    begun = network.start(ours), graphs.start(theirs)
-    states = [start.state for start in begun]
+    started = network.start(ours), graphs.start(theirs)
+    states = [start.state for start in started]
     rows = np.repeat(np.arange(IMAGES), CAPTIONS)
     for step in range(STEPS):
         each = CAPTIONS if step else 1
         words = dice.integers(0, vocabulary_size, IMAGES * each)
-        outs = [network.step(words, states[0], begun[0].memory, best=None)]
+        outs = [network.step(words, states[0], started[0].memory, best=None)]
         try:
-            outs.append(graphs.step(words, states[1], begun[1].memory, best=None))
+            outs.append(graphs.step(words, states[1], started[1].memory, best=None))
         except ModelError:
             raise ModelError(
                 f"The graph step.onnx fails with {IMAGES} images and {each} captions of each, and "

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from cutline.captioner import Looked, generate
+from cutline.captioner import Encoded, generate
 from cutline.config import Recipe
 from cutline.data.batches import Batch
 from cutline.errors import DataError
@@ -113,8 +113,8 @@ class TrainingModule(L.LightningModule):
             _, words = read_references(self.network.decoder, features, batch, special)
             self._check("cross-entropy", float(words.cross_entropy))
             backend = TorchBackend(self.network)
-            looked = Looked(features.grid, features.pooled)
-            found = generate(backend, looked, self.vocabulary, search)
+            encoded = Encoded(features.grid, features.pooled)
+            found = generate(backend, encoded, self.vocabulary, search)
         self.captions.update(
             {image: best[0].text for image, best in zip(batch.ids, found, strict=True)}
         )
