@@ -15,7 +15,7 @@ from cutline.data.readers import open_dataset
 from cutline.data.scenes import ScenePicture
 from cutline.errors import ModelError
 from cutline.models import SHIPPED, find_model, shipped_models
-from terminal import cutline
+from support.terminal import cutline
 
 MEGABYTES = 20
 

@@ -22,8 +22,8 @@ from cutline.evaluation.calibration import (
 )
 from cutline.network import Model
 from cutline.training import train
-from terminal import cutline
-from tiny import write_recipe
+from support.terminal import cutline
+from support.tiny import write_recipe
 
 
 @pytest.fixture(scope="module")

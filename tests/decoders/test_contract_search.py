@@ -5,7 +5,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from suite import (
+from torch import nn
+
+from cutline.captioner import Encoded, Stepper
+from cutline.decoders import TORCH, Decoder, unroll
+from cutline.functional import Features
+from cutline.losses import word_loss
+from cutline.network import Network, TorchBackend
+from cutline.search import Hypothesis, beam, greedy
+from support.suite import (
     BUILDERS,
     END,
     HEIGHT,
@@ -19,14 +27,6 @@ from suite import (
     rows,
     some_features,
 )
-from torch import nn
-
-from cutline.captioner import Encoded, Stepper
-from cutline.decoders import TORCH, Decoder, unroll
-from cutline.functional import Features
-from cutline.losses import word_loss
-from cutline.network import Network, TorchBackend
-from cutline.search import Hypothesis, beam, greedy
 
 
 def begun(decoder: Decoder, features: Features) -> tuple[Stepper, Any]:

@@ -6,13 +6,13 @@ import huggingface_hub
 import pytest
 import timm
 import torch
-from eyes import build, noise, normalised, refusal, responds, statistics, trained
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from cutline.config import EncoderConfig
 from cutline.encoders import build_encoder
 from cutline.preprocessing import Preprocessing
+from support.eyes import build, noise, normalised, refusal, responds, statistics, trained
 
 # --- what it sees
 

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spelling import (
+
+from cutline.decoders import TORCH
+from cutline.search import Hypothesis, Scored, beam, greedy
+from support.spelling import (
     END,
     NUMBERS_OF_BANNED,
     ROOM,
@@ -23,9 +26,6 @@ from spelling import (
     spelled,
     word_log_probs,
 )
-
-from cutline.decoders import TORCH
-from cutline.search import Hypothesis, Scored, beam, greedy
 
 SEEDS = st.integers(0, 10_000)
 PENALTIES = st.sampled_from([0.0, 0.5, 1.0, 2.0])

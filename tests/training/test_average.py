@@ -10,7 +10,7 @@ from cutline.data.readers import open_dataset
 from cutline.evaluation import evaluate
 from cutline.training import module, train
 from cutline.training.callbacks import KeepModels
-from tiny import write_recipe
+from support.tiny import write_recipe
 
 STEPS = 9  # three epochs of 24 scenes, eight at a time
 

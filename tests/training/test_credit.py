@@ -14,7 +14,7 @@ from cutline.config import HardConfig
 from cutline.decoders import Unrolled, unroll
 from cutline.functional import Features
 from cutline.training.reinforce import Reinforce
-from forced import D, Forced, R, build, flat_gradient
+from support.forced import D, Forced, R, build, flat_gradient
 
 T = 2
 READ, SAID = torch.tensor([1, 4]), torch.tensor([4, 2])

@@ -19,7 +19,7 @@ from cutline.network import Model
 from cutline.training import module as module_file
 from cutline.training import train
 from cutline.training.module import TrainingModule
-from tiny import write_recipe
+from support.tiny import write_recipe
 
 
 class Epoch(SimpleNamespace):

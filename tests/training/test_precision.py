@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 
 from cutline.config import read_recipe
 from cutline.training import train
-from tiny import write_recipe
+from support.tiny import write_recipe
 
 SIZES = ("decoder.embedding=16", "decoder.hidden=24", "data.scenes.train=16", "training.epochs=1")
 FIELDS = {

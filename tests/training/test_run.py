@@ -19,7 +19,7 @@ from cutline.errors import UsageError
 from cutline.evaluation import evaluate
 from cutline.network import Model
 from cutline.training import train
-from tiny import RECIPE, write_recipe
+from support.tiny import RECIPE, write_recipe
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from cutline.network import Model, Network, build_network
 from cutline.training import train
 from cutline.training.objectives import Likelihood, SelfCritical, read_references
 from cutline.vocabulary import Vocabulary
-from tiny import RECIPE, write_recipe
+from support.tiny import RECIPE, write_recipe
 
 EXAMPLES = open_dataset("scenes", train=8, val=1, test=1).split("train")
 REFERENCES = {example.image_id: example.captions for example in EXAMPLES}

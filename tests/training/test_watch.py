@@ -17,7 +17,7 @@ from cutline.training import train
 from cutline.training import watch as watch_file
 from cutline.training.objectives import Likelihood
 from cutline.training.watch import Seen, Watch
-from tiny import write_recipe
+from support.tiny import write_recipe
 
 SIZES = ("data.scenes.train=16", "training.threads=1", "training.epochs=3")
 

@@ -6,13 +6,13 @@ from typing import Any, get_args
 import numpy as np
 import torch
 from pydantic import BaseModel, TypeAdapter
-from specimens import Sampled, Sentinel
 from torch import Tensor
 
 from cutline.config import DecoderConfig
 from cutline.decoders import Decoder, Unrolled, build_decoder, decoder_names
 from cutline.functional import Features
 from cutline.search import Words
+from support.specimens import Sampled, Sentinel
 
 V, D, HEIGHT, WIDTH = 12, 7, 2, 3
 R = HEIGHT * WIDTH

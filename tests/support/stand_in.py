@@ -1,7 +1,7 @@
 """A captioner without a network, so that what is done with captions can be tried in milliseconds.
 
 use(monkeypatch)                    in this process
-python tests/stand_in.py caption ...     in one of its own
+python tests/support/stand_in.py caption ...     in one of its own
 """
 
 import os
