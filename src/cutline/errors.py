@@ -25,7 +25,7 @@ __all__ = [
     "missing_dependency",
 ]
 
-_TRAIN = (
+_TRAIN = [
     "lightning",
     "onnx",
     "onnx_ir",
@@ -35,7 +35,7 @@ _TRAIN = (
     "tokenizers",
     "torch",
     "torchvision",
-)
+]
 _EXTRAS = {**dict.fromkeys(_TRAIN, "train"), "matplotlib": "explain"}
 
 

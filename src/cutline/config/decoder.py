@@ -43,6 +43,14 @@ class LstmDecoderConfig(CommonDecoderConfig):
     )
 
 
+class AdditiveDecoderConfig(LstmDecoderConfig):
+    """Fields of every decoder with additive attention."""
+
+    attention: int = Field(
+        512, gt=0, le=LARGEST, description="size of the attention's hidden layer"
+    )
+
+
 class RnnConfig(CommonDecoderConfig):
     """The vanilla RNN."""
 
@@ -65,23 +73,17 @@ class DotConfig(LstmDecoderConfig):
     name: Literal["dot"] = "dot"
 
 
-class SoftConfig(LstmDecoderConfig):
+class SoftConfig(AdditiveDecoderConfig):
     """Show, Attend and Tell, soft attention."""
 
     name: Literal["soft"] = "soft"
-    attention: int = Field(
-        512, gt=0, le=LARGEST, description="size of the attention's hidden layer"
-    )
     penalty: float = Field(1.0, ge=0, description="lambda of the doubly stochastic penalty")
 
 
-class HardConfig(LstmDecoderConfig):
+class HardConfig(AdditiveDecoderConfig):
     """Show, Attend and Tell, hard attention, trained by REINFORCE."""
 
     name: Literal["hard"] = "hard"
-    attention: int = Field(
-        512, gt=0, le=LARGEST, description="size of the attention's hidden layer"
-    )
     expectation: float = Field(
         0.5, ge=0, le=1, description="share of captions that train on the expected context instead"
     )
@@ -115,22 +117,16 @@ class HardConfig(LstmDecoderConfig):
         return self
 
 
-class SpatialConfig(LstmDecoderConfig):
+class SpatialConfig(AdditiveDecoderConfig):
     """Spatial attention, driven by the new hidden state."""
 
     name: Literal["spatial"] = "spatial"
-    attention: int = Field(
-        512, gt=0, le=LARGEST, description="size of the attention's hidden layer"
-    )
 
 
-class AdaptiveConfig(LstmDecoderConfig):
+class AdaptiveConfig(AdditiveDecoderConfig):
     """Spatial attention with a visual sentinel."""
 
     name: Literal["adaptive"] = "adaptive"
-    attention: int = Field(
-        512, gt=0, le=LARGEST, description="size of the attention's hidden layer"
-    )
     sentinel_dropout: float = Field(
         0.0, ge=0, lt=1, description="share of words in training that only regions may help"
     )

@@ -67,12 +67,7 @@ class Reinforce(nn.Module):
         }
 
     def _whole_caption(
-        self,
-        unrolled: Unrolled,
-        log_likelihood: Tensor,
-        lengths: Tensor,
-        drawn: Tensor,
-        steps: int,
+        self, unrolled: Unrolled, log_likelihood: Tensor, lengths: Tensor, drawn: Tensor, steps: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
         location = unrolled.location
         assert location is not None
@@ -99,12 +94,7 @@ class Reinforce(nn.Module):
         return terms * share, {"reinforce_reward": reward.mean()}
 
     def _reward_to_go(
-        self,
-        unrolled: Unrolled,
-        log_likelihood: Tensor,
-        lengths: Tensor,
-        drawn: Tensor,
-        steps: int,
+        self, unrolled: Unrolled, log_likelihood: Tensor, lengths: Tensor, drawn: Tensor, steps: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
         location, places = unrolled.location, unrolled.places
         assert location is not None
