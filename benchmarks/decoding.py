@@ -23,7 +23,7 @@ from benchmarks.drawn import BANNED, END, START, STEPS, WIDTH, draw, on_onnx
 from benchmarks.machine import Product, matmul_precision
 from benchmarks.plain import PlainSoft
 from benchmarks.work import Work
-from cutline.captioner import Captioner, Looked, Precision, generate
+from cutline.captioner import Captioner, Encoded, Precision, generate
 from cutline.compiled import compiler, compiling
 from cutline.config import Recipe
 from cutline.data.cache import cache_folder
@@ -226,7 +226,7 @@ def searching(vocabulary: int, regions: int) -> Iterator[Work]:
 
 def _said(captioner: Captioner, grid: Tensor, *, beam: int = WIDTH) -> list[tuple[str, ...]]:
     """Search from features on; `soft` takes a mean of its own, and does not read the pooled one."""
-    looked = Looked(grid.numpy(), grid[:, 0].numpy())
+    looked = Encoded(grid.numpy(), grid[:, 0].numpy())
     search = captioner.search(beam=beam)
     found = generate(captioner.backend, looked, captioner.vocabulary, search)
     return [best.words for best, *_ in found]

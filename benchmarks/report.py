@@ -4,10 +4,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from experiments.records import write_between
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.records import write_between
 from benchmarks.work import Row
 
 __all__ = ["plot", "print_row", "print_table", "write_page"]

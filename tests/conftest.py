@@ -32,7 +32,7 @@ def shared() -> Path:
 
 @pytest.fixture
 def tool(monkeypatch):
-    """Import a module of tools/ or benchmarks/, which are no packages of ours."""
+    """Import a module of tools/, benchmarks/ or experiments/, which the package has not."""
     monkeypatch.syspath_prepend(str(ROOT / "tools"))
     monkeypatch.syspath_prepend(str(ROOT))
     return import_module

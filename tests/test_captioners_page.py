@@ -90,10 +90,10 @@ def test_the_sizes_are_of_the_vocabulary_that_flickr8k_has(tool, shared):
 
 
 def test_the_table_is_what_the_runs_gave(tool, tmp_path):
-    side_by_side = tool("benchmarks.side_by_side")
+    side_by_side = tool("experiments.side_by_side")
     page = tmp_path / "captioners.md"
     page.write_text(PAGE, encoding="utf-8")
-    records = tool("benchmarks.records")
+    records = tool("experiments.records")
     runs = records.read_records(side_by_side.Run, side_by_side.RESULTS)
     side_by_side.write_page(runs, page)
     assert page.read_text(encoding="utf-8") == PAGE

@@ -35,7 +35,7 @@ def broken(request, monkeypatch):
 @pytest.fixture(autouse=True)
 def forgotten(monkeypatch):
     """Whether a function failed in another test."""
-    for function in (additive.pair_sums, additive.pair_sums_back, losses._surprises):
+    for function in (additive.pair_sums, additive.pair_sums_back, losses._negative_log_likelihood):
         monkeypatch.setattr(function, "failed", False)
 
 
@@ -98,8 +98,8 @@ def test_a_compiled_loss_is_the_same(folder, dtype):
         plain = judged(rows, dtype, smoothing)
         with compiling(folder):
             ours = judged(rows, dtype, smoothing)
-        assert losses._surprises.compiled
-        assert not losses._surprises.failed
+        assert losses._negative_log_likelihood.compiled
+        assert not losses._negative_log_likelihood.failed
         for mine, expected in zip(ours, plain, strict=True):
             assert torch.allclose(mine.float(), expected.float(), rtol=1e-5, atol=1e-6)
 

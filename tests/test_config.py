@@ -1,8 +1,10 @@
 """Recipes: what is read, what can be changed, and what people are told when it is wrong."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from cutline.config import (
     LastStages,
@@ -15,6 +17,7 @@ from cutline.config import (
     find_recipe,
     read_recipe,
     recipe_folder,
+    translate,
 )
 from cutline.errors import UsageError
 
@@ -144,7 +147,7 @@ def test_the_recipe_file_may_say_1e_3(tmp_path):
     [
         (
             "training.epoch=3",
-            "unknown key 'training.epoch'; did you mean 'epochs'? Allowed: average, batch",
+            "unknown key 'training.epoch'; did you mean 'epochs'? Allowed: batch_size, compile",
         ),
         ("traning.epochs=3", "unknown key 'traning'; did you mean 'training'? Allowed: data, dec"),
         ("data.scenes.trian=3", "unknown key 'data.scenes.trian'; did you mean 'train'? Allowed: "),
@@ -186,8 +189,8 @@ def test_the_recipe_file_may_say_1e_3(tmp_path):
             "'training.scheduled_sampling.maximum' is 2; give a number at most 1.0.",
         ),
         (
-            "encoder.from_epoch=3",
-            "encoder.from_epoch is of an encoder that is trained, but encoder.trainable is none; ",
+            "encoder.unfreeze_epoch=3",
+            "encoder.unfreeze_epoch is of an encoder that is trained, but encoder.trainable is",
         ),
         ("encoder.positions=true", "encoder.positions is of an encoder that is trained, but enc"),
         (
@@ -284,3 +287,69 @@ def test_a_search_is_changed_field_by_field():
 def test_a_search_that_cannot_be_is_refused(change, sentence):
     with pytest.raises(UsageError, match=sentence):
         change_search(SearchConfig(), change)
+
+
+# --- names of older versions
+
+HARD = "data: {path: scenes}\nencoder: {name: resnet18}\ndecoder: {name: hard, samples: 2}\n"
+RENAMED = [
+    ("encoder.from_epoch=3", "encoder.unfreeze_epoch", 3),
+    ("training.average=0.9", "training.ema_decay", 0.9),
+    ("encoder.batch_norm=kept", "encoder.batch_norm", "frozen"),
+    ("decoder.credit=future", "decoder.credit", "reward_to_go"),
+    ("decoder.baseline=others", "decoder.baseline", "leave_one_out"),
+    ("training.self_critical.baseline=others", "training.self_critical.baseline", "leave_one_out"),
+]
+
+
+def field(recipe: Recipe, key: str) -> object:
+    value: object = recipe
+    for name in key.split("."):
+        value = getattr(value, name)
+    return value
+
+
+@pytest.mark.parametrize(("old", "key", "value"), RENAMED)
+def test_an_old_name_is_refused_with_the_new_one_to_type(tmp_path, old, key, value):
+    said = complaint(tmp_path, "encoder.trainable=all", old, text=HARD)
+    assert "is called" in said
+    assert said.endswith(f"type {key}={value}.")
+    typed = said.removesuffix(".").rpartition("type ")[2]
+    assert field(read(tmp_path, "encoder.trainable=all", typed, text=HARD), key) == value
+
+
+@pytest.mark.parametrize(("old", "key", "value"), RENAMED)
+def test_a_saved_recipe_may_have_an_old_name(tmp_path, old, key, value):
+    before, given = old.partition("=")[::2]
+    tree: dict[str, Any] = yaml.safe_load(HARD)
+    tree["encoder"]["trainable"] = "all"
+    place = tree
+    *sections, name = before.split(".")
+    for part in sections:
+        place = place.setdefault(part, {})
+    place[name] = yaml.safe_load(given)
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    assert field(read_recipe(path, saved=True), key) == value
+
+
+def test_what_was_never_there_is_no_old_name_of_a_saved_recipe(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(HARD + "training: {averaged: 0.9}\n")
+    with pytest.raises(UsageError, match=r"unknown key 'training\.averaged'"):
+        read_recipe(path, saved=True)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{}",
+        "{encoder: [from_epoch]}",
+        "{decoder: {credit: [future]}}",
+        "{encoder: null, training: [average]}",
+    ],
+)
+def test_what_has_no_old_name_is_left_as_it_is(content):
+    tree = yaml.safe_load(content)
+    translate(tree)
+    assert tree == yaml.safe_load(content)

@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 
 import cutline
-import terminal
-import tiny
 from cutline.data.scenes import ScenePicture
+from support import terminal, tiny
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"(<!-- (slow|needs: shared) -->\n)?```(bash|python)\n(.*?)```", re.DOTALL)

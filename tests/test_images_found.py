@@ -6,7 +6,7 @@ import pytest
 from PIL import features
 
 from cutline.images import IMAGE_SUFFIXES, FoundImages, find_images
-from pictures import made
+from support.pictures import made
 
 pytestmark = pytest.mark.usefixtures("no_heif")
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageFile, PngImagePlugin
 
 from cutline.errors import ImageError
 from cutline.images import read_image
-from pictures import FORMATS, SMOOTH, file_of, made_of
+from support.pictures import FORMATS, SMOOTH, file_of, made_of
 
 SMALL = {name: made_of(SMOOTH.resize((64, 48)), name) for name in FORMATS}
 SECONDS = 5.0

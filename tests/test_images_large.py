@@ -10,7 +10,7 @@ from PIL import Image
 
 from cutline.errors import ImageError
 from cutline.images import memory, read_image, strips
-from pictures import SMOOTH, chunk, file_of, with_chunk
+from support.pictures import SMOOTH, chunk, file_of, with_chunk
 from test_images_mended import interlaced
 
 WIDE = SMOOTH.resize((400, 300))

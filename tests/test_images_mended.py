@@ -8,7 +8,7 @@ from PIL import Image, ImageFile, PngImagePlugin
 
 from cutline.errors import ImageError
 from cutline.images import read_image
-from pictures import FORMATS, SMOOTH, chunk, file_of, made, made_of, rgb_profile, with_chunk
+from support.pictures import FORMATS, SMOOTH, chunk, file_of, made, made_of, rgb_profile, with_chunk
 
 LONG = bytes(range(32, 127)) * 20_000  # 1.9 MB
 CUTTABLE = [name for name in FORMATS if name not in ("lzw", "jp2", "avif")]  # no end, no picture

@@ -7,7 +7,7 @@ import pytest
 
 from cutline.errors import ImageError
 from cutline.images import read_image
-from pictures import SMOOTH, made
+from support.pictures import SMOOTH, made
 
 PIXELS = np.asarray(SMOOTH)
 

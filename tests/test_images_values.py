@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageCms, TiffImagePlugin
 
 from cutline.images import read_image
-from pictures import (
+from support.pictures import (
     SMOOTH,
     cmyk_profile,
     file_of,

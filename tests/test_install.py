@@ -36,7 +36,7 @@ VERBS = [
 IN_TURN = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from terminal import cutline
+from support.terminal import cutline
 print(json.dumps([cutline(*words) for words in json.load(sys.stdin)]))
 """
 

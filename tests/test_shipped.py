@@ -9,11 +9,13 @@ from PIL import Image
 
 import cutline as package
 from cutline.captioner import Captioner
+from cutline.captioner.folder import read_config
+from cutline.config import HardConfig
 from cutline.data.readers import open_dataset
 from cutline.data.scenes import ScenePicture
 from cutline.errors import ModelError
 from cutline.models import SHIPPED, find_model, shipped_models
-from terminal import cutline
+from support.terminal import cutline
 
 MEGABYTES = 20
 
@@ -76,3 +78,17 @@ def test_photographs_are_met_without(captioner, shared):
     found = captioner.caption([example.picture.open() for example in examples])
     assert np.mean([caption.unsure for caption in found]) <= 0.1  # 50 of them; 5% of all
     assert np.mean([caption.confidence for caption in found]) > 0.3
+
+
+def test_a_model_whose_config_has_the_names_of_an_older_version_is_read(tmp_path):
+    folder = tmp_path / "older"
+    folder.mkdir()
+    content = json.loads((find_model(SHIPPED) / "config.json").read_text(encoding="utf-8"))
+    content["encoder"] |= {"batch_norm": "kept", "from_epoch": 2}
+    content["encoder"].pop("unfreeze_epoch", None)
+    content["decoder"] = {"name": "hard", "samples": 2, "credit": "future", "baseline": "others"}
+    (folder / "config.json").write_text(json.dumps(content), encoding="utf-8")
+    config = read_config(folder)
+    assert (config.encoder.batch_norm, config.encoder.unfreeze_epoch) == ("frozen", 2)
+    assert isinstance(config.decoder, HardConfig)
+    assert (config.decoder.credit, config.decoder.baseline) == ("reward_to_go", "leave_one_out")

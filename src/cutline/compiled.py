@@ -1,4 +1,4 @@
-"""PyTorch's compiler, for a few functions and where its seconds pay: in a long training.
+"""Compiled functions: `torch.compile` where its seconds pay, in a long training.
 
 A chain of small operations reads and writes memory at every link; compiled into one loop its
 numbers stay in registers. Attention's scores take a quarter of the time, a word's cross-entropy

@@ -1,4 +1,4 @@
-"""Everything that Cutline raises on purpose.
+"""Exceptions: everything that Cutline raises on purpose.
 
     CutlineError
     ├── UsageError              asked for something that does not exist or is not allowed
@@ -22,7 +22,21 @@ __all__ = [
     "ModelError",
     "UsageError",
     "did_you_mean",
+    "missing_dependency",
 ]
+
+_TRAIN = [
+    "lightning",
+    "onnx",
+    "onnx_ir",
+    "onnxscript",
+    "tensorboard",
+    "timm",
+    "tokenizers",
+    "torch",
+    "torchvision",
+]
+_EXTRAS = {**dict.fromkeys(_TRAIN, "train"), "matplotlib": "explain"}
 
 
 class CutlineError(Exception):
@@ -51,6 +65,12 @@ class MissingDependencyError(CutlineError):
     def __init__(self, what: str, *, extra: str, otherwise: str = "") -> None:
         more = f" ({otherwise})" if otherwise else ""
         super().__init__(f"{what} needs an optional part: pip install 'cutline[{extra}]'{more}")
+
+
+def missing_dependency(what: str, error: ModuleNotFoundError) -> MissingDependencyError | None:
+    """Return the error that names the optional part with a module; None of any other module."""
+    extra = _EXTRAS.get((error.name or "").partition(".")[0])
+    return None if extra is None else MissingDependencyError(what, extra=extra)
 
 
 def did_you_mean(given: str, allowed: Iterable[str]) -> str:

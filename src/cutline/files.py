@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, and text that is safe to show on a terminal.
+"""Atomic file writing, and text that is safe to show on a terminal.
 
 Every file that Cutline writes at once goes through `written`: into a draft beside it, which is
 renamed when all went well and removed when not. A reader never sees half a file, and a full disk

@@ -1,4 +1,4 @@
-"""Writing folders whole or not at all.
+"""Atomic folder writing.
 
 A folder is drafted beside its place and renamed. One that was there is moved away first, and
 deleted last: a process killed between the two renames leaves it under its other name, where

@@ -1,4 +1,4 @@
-"""What training makes small.
+"""Training losses: cross-entropy, REINFORCE, baselines.
 
 Shapes: `M` words of all captions together, of `Q` predictions; `N` captions, `V` vocabulary, `T`
 steps.
@@ -47,27 +47,27 @@ def word_loss(
     label_smoothing: float = 0.0,
     per: int = 1,
 ) -> WordLoss:
-    """Cross-entropy of real words, summed.
+    """Cross-entropy and top-5 hits of the real words of a batch, summed.
 
     Args:
         scores: not normalised, (Q, V).
         targets: the words, (M,).
-        rows: which of the scores are a word's, (M,), as in `Unrolled`: each are at least one
-            word's, and none comes after that of the next word. Without them each word has its own.
+        rows: the row of `scores` of each word, (M,), ascending, as in `Unrolled`; each row is
+            that of at least one word. Without them each word has its own.
         label_smoothing: probability spread over the whole vocabulary (Szegedy et al. 2016).
         per: what `loss` is divided by, such as the number of captions. To divide later is the same,
             but goes through the gradient (Q, V) once more.
     """
-    each, smooth, top5 = _Surprise.apply(scores, targets, rows, label_smoothing, per)
+    each, smooth, top5 = _CrossEntropy.apply(scores, targets, rows, label_smoothing, per)
     known = each.detach()
     return WordLoss(smooth, known.sum(), top5.sum(), len(targets), -known)
 
 
-class _Surprise(torch.autograd.Function):
+class _CrossEntropy(torch.autograd.Function):
     """`-log p` of words (M,), their smoothed sum, and top-5 hits (M,).
 
-    Only the sum has a gradient, which is made on the way: `p - q`, `q` being what the target and
-    the smoothing ask for. Scores are gone through in pieces that stay in the processor's cache.
+    Only the sum has a gradient, which is made on the way: `p - q`, `q` being the distribution of
+    the smoothed target. Scores are gone through in pieces that stay in the processor's cache.
     """
 
     @staticmethod
@@ -80,24 +80,24 @@ class _Surprise(torch.autograd.Function):
         total = each.new_zeros(())
         # a scaler of float16 gradients multiplies first, so that what is divided is not lost
         at_once, ctx.later = (1, per) if scores.dtype == torch.float16 else (per, 1)
-        even, scale = each.new_tensor(smoothing / scores.shape[1]), each.new_tensor(1 / at_once)
+        uniform, scale = each.new_tensor(smoothing / scores.shape[1]), each.new_tensor(1 / at_once)
         gradient = torch.empty_like(scores) if scores.requires_grad else None
-        smooth, learns = smoothing > 0, gradient is not None
-        for some, said, alike in _pieces(scores, rows):
-            target = targets[said].unsqueeze(1)
-            judged = scores[some] if alike is None else scores[some].index_select(0, alike)
-            each[said], above, mean, wanted = _surprises(
-                judged, target, even, scale, smooth, learns
+        smooth, with_grad = smoothing > 0, gradient is not None
+        for chosen, words, index in _chunks(scores, rows):
+            target = targets[words].unsqueeze(1)
+            logits = scores[chosen] if index is None else scores[chosen].index_select(0, index)
+            each[words], rank, mean, grad = _negative_log_likelihood(
+                logits, target, uniform, scale, smooth, with_grad
             )
-            hits[said] = above < TOP
+            hits[words] = rank < TOP
             if mean is not None:
                 total += smoothing * mean.sum()
             if gradient is not None:
-                asked = torch.full_like(target, -(1 - smoothing) / at_once, dtype=exact)
-                wanted.scatter_add_(1, target, asked)
-                if alike is not None:
-                    wanted = wanted.new_zeros(gradient[some].shape).index_add_(0, alike, wanted)
-                gradient[some] = wanted
+                on_target = torch.full_like(target, -(1 - smoothing) / at_once, dtype=exact)
+                grad.scatter_add_(1, target, on_target)
+                if index is not None:
+                    grad = grad.new_zeros(gradient[chosen].shape).index_add_(0, index, grad)
+                gradient[chosen] = grad
         total += (1 - smoothing) * each.sum()
         ctx.gradient = gradient
         ctx.mark_non_differentiable(each, hits)
@@ -107,67 +107,67 @@ class _Surprise(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, _: Tensor, grad: Tensor, __: Tensor) -> tuple[Tensor | None, ...]:
         grad = grad / ctx.later
-        # to ask is to wait for a GPU; what is returned as it is nobody may write to
-        as_it_is = grad.device.type == "cpu" and float(grad) == 1
-        felt = ctx.gradient if as_it_is else ctx.gradient * grad.to(ctx.gradient.dtype)
-        return felt, None, None, None, None
+        # reading `grad` would wait for a GPU; a gradient returned as it is must not be written to
+        unscaled = grad.device.type == "cpu" and float(grad) == 1
+        grad_scores = ctx.gradient if unscaled else ctx.gradient * grad.to(ctx.gradient.dtype)
+        return grad_scores, None, None, None, None
 
 
-def _pieces(scores: Tensor, rows: Tensor | None) -> Iterator[tuple[slice, slice, Tensor | None]]:
-    """Yield rows of scores, the words they are of, and whose of these rows each word's are.
+def _chunks(scores: Tensor, rows: Tensor | None) -> Iterator[tuple[slice, slice, Tensor | None]]:
+    """Yield slices of rows, the slice of their words, and the row of each word within the slice.
 
     The last is None where each word has its own.
     """
     total, size = scores.shape
-    piece = max(1, (PIECE if scores.device.type == "cpu" else LARGE) // size)
-    somes = [slice(first, min(first + piece, total)) for first in range(0, total, piece)]
+    chunk = max(1, (PIECE if scores.device.type == "cpu" else LARGE) // size)
+    slices = [slice(first, min(first + chunk, total)) for first in range(0, total, chunk)]
     if rows is None or len(rows) == total:
-        yield from ((some, some, None) for some in somes)
+        yield from ((chosen, chosen, None) for chosen in slices)
         return
-    if len(somes) == 1:  # and a GPU is not waited for
-        yield somes[0], slice(0, len(rows)), rows
+    if len(slices) == 1:  # and a GPU is not waited for
+        yield slices[0], slice(0, len(rows)), rows
         return
-    ends = torch.searchsorted(rows, rows.new_tensor([some.stop for some in somes])).tolist()
-    for some, begun, ended in zip(somes, [0, *ends], ends, strict=False):
-        said = slice(begun, ended)
-        one_each = ended - begun == some.stop - some.start
-        yield some, said, None if one_each else rows[said] - some.start
+    ends = torch.searchsorted(rows, rows.new_tensor([chosen.stop for chosen in slices])).tolist()
+    for chosen, begin, end in zip(slices, [0, *ends], ends, strict=False):
+        words = slice(begin, end)
+        one_each = end - begin == chosen.stop - chosen.start
+        yield chosen, words, None if one_each else rows[words] - chosen.start
 
 
-Surprises = tuple[Tensor, Tensor, Tensor | None, Any]
+Likelihoods = tuple[Tensor, Tensor, Tensor | None, Any]
 
 
-def _surprises_in_turn(
-    scores: Tensor, target: Tensor, even: Tensor, scale: Tensor, smooth: bool, learns: bool
-) -> Surprises:
-    log_probs = F.log_softmax(scores, dim=1, dtype=even.dtype)
+def _negative_log_likelihood_plain(
+    scores: Tensor, target: Tensor, uniform: Tensor, scale: Tensor, smooth: bool, with_grad: bool
+) -> Likelihoods:
+    log_probs = F.log_softmax(scores, dim=1, dtype=uniform.dtype)
     return (
         -log_probs.gather(1, target)[:, 0],
         (scores > scores.gather(1, target)).sum(1),
         -log_probs.mean(1) if smooth else None,
-        log_probs.exp_().sub_(even).mul_(scale) if learns else None,
+        log_probs.exp_().sub_(uniform).mul_(scale) if with_grad else None,
     )
 
 
-@compiled_instead_of(_surprises_in_turn)
-def _surprises(
-    scores: Tensor, target: Tensor, even: Tensor, scale: Tensor, smooth: bool, learns: bool
-) -> Surprises:
-    """`-log p` of the target, how many words score above it; the mean of `-log p`; `p - even`.
+@compiled_instead_of(_negative_log_likelihood_plain)
+def _negative_log_likelihood(
+    scores: Tensor, target: Tensor, uniform: Tensor, scale: Tensor, smooth: bool, with_grad: bool
+) -> Likelihoods:
+    """`-log p` of the target, its rank from 0; the mean of `-log p`; `p - uniform`.
 
-    (M,) but for the last, (M, V); scores (M, V), targets (M, 1), `even` and a `scale` of the last
-    scalars of the type to compute in. The last two are there if they are asked for.
+    (M,) but for the last, (M, V); scores (M, V), targets (M, 1), `uniform` and a `scale` of the
+    last scalars of the type to compute in. The last two are None if not needed.
     """
-    scores = scores.to(even.dtype)
+    scores = scores.to(uniform.dtype)
     known = scores.gather(1, target)
-    most = scores.amax(1, keepdim=True)
-    shares = (scores - most).exp()
-    total = shares.sum(1, keepdim=True)
+    largest = scores.amax(1, keepdim=True)
+    probs = (scores - largest).exp()
+    total = probs.sum(1, keepdim=True)
     return (
-        (total.log() - (known - most))[:, 0],
+        (total.log() - (known - largest))[:, 0],
         (scores > known).sum(1),
-        (total.log() - (scores - most).mean(1, keepdim=True))[:, 0] if smooth else None,
-        (shares / total - even) * scale if learns else None,
+        (total.log() - (scores - largest).mean(1, keepdim=True))[:, 0] if smooth else None,
+        (probs / total - uniform) * scale if with_grad else None,
     )
 
 
@@ -175,7 +175,7 @@ def _surprises(
 
 
 def sum_by_caption(values: Tensor, places: Tensor, *, captions: int, steps: int) -> Tensor:
-    """Add up what belongs to the words of a caption.
+    """Sum values of words over each caption.
 
     Args:
         values: of each word, (M,).
@@ -226,7 +226,7 @@ def reinforce(
 
 
 def moving_baseline(baseline: Tensor, log_likelihood: Tensor) -> Tensor:
-    """Move on by a batch: `b_k = 0.9 b_{k-1} + 0.1 log p(y|s~_k)`, averaged over its captions.
+    """Update the baseline: `b_k = 0.9 b_{k-1} + 0.1 log p(y|s~_k)`, averaged over the batch.
 
     Judge a batch by the baseline of those before it, `b_{k-1}`: one that knows the samples it is
     subtracted from would bias the gradient.

@@ -1,4 +1,4 @@
-"""From a picture to the numbers an encoder reads. Needs no deep-learning stack.
+"""Preprocessing: from a picture to an encoder's input. Needs no deep-learning stack.
 
 Shapes: `S` the side of the encoder's input in pixels.
 """

@@ -1,4 +1,4 @@
-"""Splitting captions into words, and collecting the words: Hugging Face tokenizers.
+"""Tokenizers: splitting captions into words, and collecting the words (Hugging Face).
 
 Captions are lower-cased, typographic apostrophes and hyphens within words become `'` and `-`, and
 other punctuation becomes space. Where a language is written without spaces between words,

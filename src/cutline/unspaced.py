@@ -1,4 +1,4 @@
-"""Scripts written without spaces between words: Chinese, Japanese, Thai, Lao, Khmer, Burmese.
+"""Unspaced scripts: Chinese, Japanese, Thai, Lao, Khmer, Burmese.
 
 Their letters are given as ranges, which every library of regular expressions understands.
 """

@@ -1,4 +1,4 @@
-"""Reading small files from strangers: regular files of bounded size, JSON of bounded depth.
+"""Untrusted files: regular files of bounded size, JSON of bounded depth.
 
 A file that may not be read is refused before it is opened; a pipe or a device would wait for ever.
 """

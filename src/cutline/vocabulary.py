@@ -1,4 +1,4 @@
-"""Words and their numbers: `tokenizer.json`.
+"""Vocabulary: words and their numbers, in `tokenizer.json`.
 
 Captions become numbers by Hugging Face's tokenizers (`cutline.tokenizing`), which training needs.
 Numbers become words without them: `tokenizer.json` has the list. It also says how words are joined
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cutline.errors import DataError, MissingDependencyError, ModelError
-from cutline.files import printable
+from cutline.files import printable, write_text
 from cutline.unspaced import BESIDE_UNSPACED
 from cutline.untrusted import MEGABYTE, parse_json, read_text
 
@@ -85,8 +85,8 @@ class Vocabulary:
         return cls(read_text(path, at_most=LARGEST_FILE), printable(path))
 
     def save(self, path: Path) -> None:
-        """Write a `tokenizer.json`."""
-        path.write_text(self.text, encoding="utf-8")
+        """Write a `tokenizer.json`, whole or not at all; `UsageError` where that fails."""
+        write_text(path, self.text)
 
     def __len__(self) -> int:
         return len(self.all_words)

@@ -10,7 +10,7 @@ from benchmarks.machine import Product
 from benchmarks.plain import PlainSoft
 from benchmarks.work import Work, measure
 
-from cutline.captioner import Looked, Stepper
+from cutline.captioner import Encoded, Stepper
 from cutline.decoders import Soft, unroll
 from cutline.functional import Features
 from cutline.losses import word_loss
@@ -59,7 +59,7 @@ def test_the_plain_search_finds_our_captions(soft, features, width: int):
     encoder = SimpleNamespace(height=2, width=3)
     network = SimpleNamespace(encoder=encoder, decoder=soft, parameters=soft.parameters)
     backend = TorchBackend(network)
-    memory, state = backend.start(Looked(features.grid, features.pooled))
+    memory, state = backend.start(Encoded(features.grid, features.pooled))
     stepper = Stepper(backend, memory, width)
     asked = {"images": IMAGES, "words": WORDS, "max_words": 9, "arrays": backend.arrays}
     if width == 1:

@@ -9,14 +9,13 @@ import pytest
 from PIL import Image
 
 import cutline
-import models
-import terminal
 from cutline.captioner import Captioner
 from cutline.config import DecoderConfig
 from cutline.data.scenes import ScenePicture
 from cutline.errors import UsageError
 from cutline.explain import explain
 from cutline.network import Model
+from support import models, terminal
 
 VARIANTS = {
     **{name: {} for name in ("rnn", "nic", "dot", "soft", "hard", "spatial", "adaptive")},

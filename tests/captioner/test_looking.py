@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 import cutline
-import models
 from cutline.errors import UsageError
 from cutline.models import SHIPPED, find_model
 from cutline.network import Model
+from support import models
 
 
 @pytest.fixture

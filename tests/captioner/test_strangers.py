@@ -21,7 +21,7 @@ from cutline.models import find_model
 from cutline.network import Model, average, build_network
 from cutline.network.storage import squeeze
 from cutline.vocabulary import Vocabulary
-from terminal import cutline
+from support.terminal import cutline
 
 HUGE = 10**9
 GATES = "decoder.decoder.b"

@@ -1,6 +1,7 @@
 """`cutline calibrate`: from a trained model to one that says how sure it is."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,18 +10,20 @@ from PIL import Image
 import cutline as package
 from cutline.captioner import Captioner, load
 from cutline.config import read_recipe
+from cutline.data.examples import Photograph
 from cutline.data.readers import open_dataset
 from cutline.errors import DataError
-from cutline.evaluation.calibrate import (
+from cutline.evaluation.calibration import (
     calibrate,
     expected_calibration_error,
     fit_logistic,
     people_quartile,
+    pooled_features,
 )
 from cutline.network import Model
 from cutline.training import train
-from terminal import cutline
-from tiny import no_graphs, write_recipe
+from support.terminal import cutline
+from support.tiny import no_graphs, write_recipe
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +126,19 @@ def test_it_may_look_otherwise_than_in_training(model, data, tmp_path):
         assert done.returncode == 0, done.stderr
         encoder = load(out).config.encoder
     assert (encoder.size, encoder.mirror) == (48, True)
+
+
+def test_a_picture_that_cannot_be_read_is_left_out_and_named(model, scenes, tmp_path):
+    captioner, few = load(model), scenes.split("val")[:3]
+    gone = replace(few[1], picture=Photograph(tmp_path / "gone.png"))
+    failed: list[str] = []
+    steps: list[int] = []
+    found = pooled_features(captioner, [few[0], gone, few[2]], steps.append, failed=failed)
+    whole = pooled_features(captioner, [few[0], few[2]], steps.append, failed=failed)
+    assert found == pytest.approx(whole)
+    assert len(steps) == 5
+    assert len(failed) == 1
+    assert "gone.png" in failed[0]
 
 
 def test_too_few_images_are_refused_in_a_sentence(model, scenes):

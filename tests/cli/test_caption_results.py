@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-import stand_in
-from stand_in import StandIn, said_of
-from terminal import cutline
+from support import stand_in
+from support.stand_in import StandIn, said_of
+from support.terminal import cutline
 
 FORMS = ["text", "jsonl", "csv", "coco"]
 TESTS = Path(__file__).resolve().parents[1]
@@ -45,7 +45,7 @@ def alone(*words, seconds=0.2, **streams):
     """Start the stand-in's command line in a process of its own; so many seconds a picture."""
     settings = {"STAND_IN_SECONDS": str(seconds), "PYTHONPATH": str(TESTS.parent / "src")}
     return subprocess.Popen(
-        [sys.executable, TESTS / "stand_in.py", *map(str, words)],
+        [sys.executable, TESTS / "support" / "stand_in.py", *map(str, words)],
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
         env={**os.environ, **settings},
     )

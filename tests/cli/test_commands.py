@@ -15,8 +15,8 @@ from PIL import Image
 from cutline.config import read_recipe
 from cutline.data.scenes import ScenePicture
 from cutline.training import train
-from terminal import cutline
-from tiny import write_recipe
+from support.terminal import cutline
+from support.tiny import write_recipe
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from cutline.config import read_recipe
 from cutline.errors import UsageError
 from cutline.network import Model, average
 from cutline.training import train
-from terminal import cutline
-from tiny import no_graphs, write_recipe
+from support.terminal import cutline
+from support.tiny import no_graphs, write_recipe
 
 
 @pytest.fixture(scope="module", autouse=True)

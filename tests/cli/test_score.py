@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from terminal import cutline
+from support.terminal import cutline
 
 TRUTHS = {str(n): [f"a red bus near tree {n}", f"bus number {n}"] for n in range(6)}
 AWKWARD = [

@@ -7,8 +7,9 @@ from PIL import Image
 
 from cutline.data import readable as module
 from cutline.data.examples import Photograph
-from cutline.data.readable import Unreadable, attempt, find_unreadable
+from cutline.data.readable import find_unreadable
 from cutline.errors import ImageError
+from cutline.images.unreadable import Unreadable, attempt, read_each
 
 
 @pytest.fixture
@@ -88,7 +89,27 @@ def test_whatever_reading_raises_is_returned_with_the_name(fault, tmp_path):
     def read(_):
         raise fault
 
-    found = attempt(read, Photograph(tmp_path / "a.png"))
+    found = attempt(read, Photograph(tmp_path / "a.png"), name=str(tmp_path / "a.png"))
     assert isinstance(found, Unreadable)
     assert found.name.endswith("a.png")
     assert "broken" in found.reason or "cannot be read (MemoryError)" in found.reason
+
+
+def test_what_cannot_be_read_is_reported_in_its_place_and_the_rest_goes_on():
+    faults: list[tuple[int, str]] = []
+
+    def read(number: int) -> int:
+        if number % 2:
+            raise ImageError(f"{number} is broken.") if number == 1 else OSError(5, "gone")
+        return 10 * number
+
+    found = read_each(range(5), read, name=str, failed=lambda *fault: faults.append(fault))
+    assert next(found) == (0, 0)
+    assert faults == []  # nothing is read ahead
+    assert list(found) == [(2, 20), (4, 40)]
+    assert faults == [(1, "1 is broken."), (3, "3 cannot be read ([Errno 5] gone).")]
+
+
+def test_a_mistake_of_the_program_is_no_fault_of_a_picture():
+    with pytest.raises(TypeError):
+        list(read_each(["a"], lambda _: 1 + "a", name=str, failed=lambda *_: None))

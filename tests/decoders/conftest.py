@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from suite import BUILDERS, Build
 
 from cutline.decoders import Decoder
+from support.suite import BUILDERS, Build
 
 
 @pytest.fixture(params=BUILDERS, ids=lambda name: name.replace(" ", "_"))

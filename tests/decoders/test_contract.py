@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from suite import (
+from torch import Tensor
+from torch.nn import functional as F
+
+from cutline.decoders import Decoder, Step, Unrolled, unroll
+from cutline.functional import Features
+from cutline.losses import word_loss
+from support.suite import (
     PAD,
     START,
     UNSORTED,
@@ -21,12 +27,6 @@ from suite import (
     some_captions,
     some_features,
 )
-from torch import Tensor
-from torch.nn import functional as F
-
-from cutline.decoders import Decoder, Step, Unrolled, unroll
-from cutline.functional import Features
-from cutline.losses import word_loss
 
 
 def alone(decoder: Decoder, features: Features, words: Tensor) -> list[Step]:

@@ -4,13 +4,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from suite import BUILDERS, V, registered
 
 from cutline.captioner import generate, sample_captions
 from cutline.config import SearchConfig
 from cutline.decoders import decoder_names
 from cutline.vocabulary import Vocabulary
-from graphs import Both, network_of, noise, numbers, written
+from support.graphs import Both, network_of, noise, numbers, written
+from support.suite import BUILDERS, V, registered
 
 KINDS = {**BUILDERS, "hard by expectation": registered("hard", inference="expectation")}
 QUICK = {"rnn", "hard", "adaptive", "soft with a head"}  # the others take minutes

@@ -5,7 +5,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from suite import (
+from torch import nn
+
+from cutline.captioner import Encoded, Stepper
+from cutline.decoders import TORCH, Decoder, unroll
+from cutline.functional import Features
+from cutline.losses import word_loss
+from cutline.network import Network, TorchBackend
+from cutline.search import Hypothesis, beam, greedy
+from support.suite import (
     BUILDERS,
     END,
     HEIGHT,
@@ -19,24 +27,16 @@ from suite import (
     rows,
     some_features,
 )
-from torch import nn
-
-from cutline.captioner import Looked, Stepper
-from cutline.decoders import TORCH, Decoder, unroll
-from cutline.functional import Features
-from cutline.losses import word_loss
-from cutline.network import Network, TorchBackend
-from cutline.search import Hypothesis, beam, greedy
 
 
 def begun(decoder: Decoder, features: Features) -> tuple[Stepper, Any]:
     """A search's step and first state."""
-    backend = TorchBackend(Network(Encoded(), decoder))
-    memory, state = backend.start(Looked(features.grid, features.pooled))
+    backend = TorchBackend(Network(StandInEncoder(), decoder))
+    memory, state = backend.start(Encoded(features.grid, features.pooled))
     return Stepper(backend, memory, best=None), state
 
 
-class Encoded(nn.Module):
+class StandInEncoder(nn.Module):
     """Stands for what made the features."""
 
     height, width = HEIGHT, WIDTH

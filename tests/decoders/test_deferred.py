@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from suite import UNSORTED, V, some_captions, some_features
 from torch import Tensor
 
 from cutline.decoders import Decoder, Hard, Soft, unroll
 from cutline.decoders.deferred import Going
 from cutline.decoders.registry import _DECODERS
 from cutline.functional import Features
+from support.suite import UNSORTED, V, some_captions, some_features
 
 NAMES = ["dot", "soft", "hard", "spatial", "adaptive"]
 

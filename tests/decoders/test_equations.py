@@ -4,7 +4,11 @@ from unittest.mock import Mock
 
 import pytest
 import torch
-from papers import (
+from torch import Tensor
+
+from cutline.decoders import Adaptive, Dot, Hard, Nic, Rnn, Soft, Spatial, unroll
+from cutline.functional import attention_lstm, rnn_backward
+from support.papers import (
     WORDS,
     A,
     D,
@@ -20,11 +24,7 @@ from papers import (
     torch_cell,
     weighted,
 )
-from suite import by_place
-from torch import Tensor
-
-from cutline.decoders import Adaptive, Dot, Hard, Nic, Rnn, Soft, Spatial, unroll
-from cutline.functional import attention_lstm, rnn_backward
+from support.suite import by_place
 
 SIZES = {"vocabulary_size": V, "feature_size": D, "embedding": E, "hidden": H}
 CELLS = pytest.mark.parametrize("cell", ["scratch", "fused"])

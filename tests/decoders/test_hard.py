@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 import torch
-from suite import START, UNSORTED, R, V, by_place, close, some_captions, some_features
 
 from cutline.decoders import Hard, unroll
+from support.suite import START, UNSORTED, R, V, by_place, close, some_captions, some_features
 
 D = 7
 

@@ -5,12 +5,12 @@ PyTorch refuses, for these, whatever would have to wait for a number.
 
 import pytest
 import torch
-from suite import R, V
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from cutline.decoders import Decoder, unroll
 from cutline.decoders.registry import _DECODERS
 from cutline.functional import Features
+from support.suite import R, V
 
 LENGTHS = torch.tensor([[5, 3], [2, 0]])
 

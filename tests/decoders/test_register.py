@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from papers import A, D, E, H, V, features
 
 from cutline.config import HardConfig, NicConfig, RnnConfig, SoftConfig
 from cutline.decoders import Hard, Nic, Rnn, Soft, build_decoder, decoder_names
 from cutline.decoders.head import Head, Headed
 from cutline.decoders.lstm import FusedLSTM, ScratchLSTM
 from cutline.errors import UsageError
+from support.papers import A, D, E, H, V, features
 
 
 def test_a_head_is_linear_then_batch_norm_and_pools_what_it_made():

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from cutline.decoders import Hard, unroll
 from cutline.functional import Features
 from cutline.losses import moving_baseline, reinforce, sum_by_caption
-from forced import D, Forced, R, build, flat_gradient
+from support.forced import D, Forced, R, build, flat_gradient
 
 T = 3
 READ = torch.tensor([1, 4, 3])

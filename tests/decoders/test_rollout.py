@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from specimens import Counting, Sampled, strides
-from suite import BUILDERS, END, START, WORDS, D, R, V, close, rows, some_features
 
 from cutline.decoders import Decoder, Hard, rollout, unroll
+from support.specimens import Counting, Sampled, strides
+from support.suite import BUILDERS, END, START, WORDS, D, R, V, close, rows, some_features
 
 
 @pytest.fixture(autouse=True)

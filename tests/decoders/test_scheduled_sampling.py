@@ -2,11 +2,21 @@
 
 import pytest
 import torch
-from specimens import Counting, strides
-from suite import PAD, START, UNK, UNSORTED, V, by_place, close, some_captions, some_features
 from torch import Tensor
 
 from cutline.decoders import Decoder, Step, unroll
+from support.specimens import Counting, strides
+from support.suite import (
+    PAD,
+    START,
+    UNK,
+    UNSORTED,
+    V,
+    by_place,
+    close,
+    some_captions,
+    some_features,
+)
 
 BANNED = [PAD, START, UNK]
 KNOWN = 11

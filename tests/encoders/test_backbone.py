@@ -6,13 +6,13 @@ import huggingface_hub
 import pytest
 import timm
 import torch
-from eyes import build, noise, normalised, refusal, responds, statistics, trained
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from cutline.config import EncoderConfig
 from cutline.encoders import build_encoder
 from cutline.preprocessing import Preprocessing
+from support.eyes import build, noise, normalised, refusal, responds, statistics, trained
 
 # --- what it sees
 
@@ -51,9 +51,9 @@ def test_a_picture_and_its_mirror_image_are_seen_as_one(name):
 
 
 def test_while_it_trains_an_encoder_sees_no_mirror_image():
-    encoder = build("test_resnet", mirror=True, trainable="all", batch_norm="kept")
+    encoder = build("test_resnet", mirror=True, trainable="all", batch_norm="frozen")
     images = noise(encoder, 1)
-    alone = build("test_resnet", trainable="all", batch_norm="kept")
+    alone = build("test_resnet", trainable="all", batch_norm="frozen")
     alone.load_state_dict(encoder.state_dict())
     torch.manual_seed(0)
     wanted = alone.train()(images).grid

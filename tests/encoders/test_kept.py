@@ -4,11 +4,11 @@ import copy
 
 import pytest
 import torch
-from eyes import noise
 from test_folded import lived_in
 from torch import nn
 
 from cutline.encoders import Encoder, keep_norms
+from support.eyes import noise
 
 NAMES = ["resnet10t", "tf_efficientnet_lite0", "vgg11_bn"]
 

@@ -3,7 +3,8 @@
 import huggingface_hub
 import pytest
 import torch
-from eyes import build, noise, normalised, refusal, responds, statistics, trained
+
+from support.eyes import build, noise, normalised, refusal, responds, statistics, trained
 
 SAME = {"options": {"pad_type": "same"}}
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from cutline.config import EncoderConfig
 from cutline.encoders import build_encoder
-from graphs import Both, Reader, network_of, noise, written
+from support.graphs import Both, Reader, network_of, noise, written
 
 KINDS = {
     "a tapped stage": {"name": "test_resnet", "size": 32, "stage": 2},

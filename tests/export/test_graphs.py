@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file
 
 import cutline
-import models
 from cutline.decoders import Hard, Step
 from cutline.errors import ModelError
 from cutline.network import Model, TorchBackend, graphs
-from graphs import Eyes, Reader, Rows, network_of, noise, written
+from support import models
+from support.graphs import Eyes, Reader, Rows, network_of, noise, written
 
 
 def scores(backend, pixels: np.ndarray, words: np.ndarray) -> np.ndarray:

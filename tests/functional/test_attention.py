@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from oracles import draw
 from torch.autograd import gradcheck
 
 from cutline.functional import (
@@ -14,6 +13,7 @@ from cutline.functional import (
     take_regions,
     visual_sentinel,
 )
+from support.oracles import draw
 
 N, E, H, R, A, D = 6, 5, 4, 7, 3, 5
 IMAGES = pytest.mark.parametrize("images", [1, 2, 3, N])

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from oracles import draw
 from torch.autograd import gradcheck
 
 from cutline.functional import doubly_stochastic_penalty, temporal_softmax_loss
 from cutline.losses import word_loss
+from support.oracles import draw
 
 N, R, T, V = 6, 7, 4, 9
 PAD = 0

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from oracles import draw, relative_error, torch_lstm, torch_rnn
 from torch import Tensor
 from torch.autograd import gradcheck
 
@@ -19,6 +18,7 @@ from cutline.functional import (
 )
 from cutline.functional.order import Order
 from cutline.functional.packed_lstm import packed_lstm
+from support.oracles import draw, relative_error, torch_lstm, torch_rnn
 
 E, H = 5, 4
 SIZES = pytest.mark.parametrize(("N", "T"), [(6, 4), (1, 4), (6, 1), (1, 1)])

@@ -10,7 +10,7 @@ import pytest
 
 from cutline.errors import DataError, UsageError
 from cutline.results import FORMATS, ResultsFile, Row, read_rows, recognise
-from stand_in import made_up
+from support.stand_in import made_up
 
 FORMS = ["text", "jsonl", "csv", "coco"]
 ODD = [

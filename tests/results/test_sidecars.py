@@ -8,7 +8,7 @@ import pytest
 
 from cutline.errors import UsageError
 from cutline.results import Row, Sidecars, sidecar_kinds
-from stand_in import made_up
+from support.stand_in import made_up
 
 LONG = "n" * 251 + ".jpg"
 

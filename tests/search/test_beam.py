@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spelling import (
+
+from cutline.decoders import TORCH
+from cutline.search import Hypothesis, Scored, beam, greedy
+from support.spelling import (
     END,
     NUMBERS_OF_BANNED,
     ROOM,
@@ -23,9 +26,6 @@ from spelling import (
     spelled,
     word_log_probs,
 )
-
-from cutline.decoders import TORCH
-from cutline.search import Hypothesis, Scored, beam, greedy
 
 SEEDS = st.integers(0, 10_000)
 PENALTIES = st.sampled_from([0.0, 0.5, 1.0, 2.0])
@@ -171,10 +171,10 @@ def test_no_step_is_taken_when_all_images_are_done():
     step = Speller(lexicon({"ab": 1.0}, {"a": 1.0}))
     beam(step, step.start(2), images=2, words=WORDS, max_words=8, width=2)
     assert step.calls == [2, 4, 2]  # the second image was let go of
-    assert step.kept == [1]
+    assert step.selected == [1]
 
 
-def test_a_step_that_cannot_let_go_is_asked_about_all_images():
+def test_a_step_that_cannot_select_is_asked_about_all_images():
     speller = Speller(lexicon({"ab": 1.0}, {"a": 1.0}))
     found = beam(
         speller.__call__,  # a bare function

@@ -8,7 +8,12 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spelling import (
+
+from cutline.decoders import TORCH
+from cutline.errors import UsageError
+from cutline.search import Hypothesis, greedy, sample
+from cutline.vocabulary import Vocabulary
+from support.spelling import (
     END,
     NUMBERS_OF_BANNED,
     ROOM,
@@ -25,11 +30,6 @@ from spelling import (
     spelled,
     word_log_probs,
 )
-
-from cutline.decoders import TORCH
-from cutline.errors import UsageError
-from cutline.search import Hypothesis, greedy, sample
-from cutline.vocabulary import Vocabulary
 
 SEEDS = st.integers(0, 10_000)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-import tiny
+from support import tiny
 
 WITH_GRAPHS = {"test_run"}
 

@@ -10,7 +10,7 @@ from cutline.data.readers import open_dataset
 from cutline.evaluation import evaluate
 from cutline.training import module, train
 from cutline.training.callbacks import KeepModels
-from tiny import write_recipe
+from support.tiny import write_recipe
 
 STEPS = 9  # three epochs of 24 scenes, eight at a time
 
@@ -27,7 +27,7 @@ def saved(out):
 
 @pytest.fixture(scope="module")
 def averaged(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("averaged"), "training.average=0.8")
+    return run(tmp_path_factory.mktemp("averaged"), "training.ema_decay=0.8")
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +81,8 @@ def test_a_resumed_run_has_the_same_average(averaged, tmp_path, monkeypatch):
 
     monkeypatch.setattr(KeepModels, "on_train_epoch_end", killed)
     with pytest.raises((KeyboardInterrupt, SystemExit)):
-        run(tmp_path, "training.average=0.8")
+        run(tmp_path, "training.ema_decay=0.8")
     monkeypatch.undo()
-    _, out = run(tmp_path, "training.average=0.8", resume=True)
+    _, out = run(tmp_path, "training.ema_decay=0.8", resume=True)
     wanted, found = saved(averaged[1]), saved(out)
     assert all(torch.allclose(found[name], wanted[name], atol=1e-6) for name in wanted)

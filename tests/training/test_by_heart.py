@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.optim import Adam
 
-from cutline.captioner import Looked, generate
+from cutline.captioner import Encoded, generate
 from cutline.config import SearchConfig, read_recipe, recipe_folder
 from cutline.data.batches import Batch, CaptionedImages, Pictures, batches
 from cutline.data.readers import open_dataset
@@ -32,7 +32,7 @@ def recite(network: Network, batch: Batch, vocabulary: Vocabulary) -> Recital:
     with torch.inference_mode():
         features = network.features(batch.inputs)
         _, judged = read_references(network.decoder, features, batch, Words.of(vocabulary))
-    looked = Looked(features.grid, features.pooled)
+    looked = Encoded(features.grid, features.pooled)
     found = generate(TorchBackend(network), looked, vocabulary, GREEDY)
     said = [best.words for best, *_ in found]
     told = [

@@ -9,7 +9,7 @@ from cutline.errors import UsageError
 from cutline.functional import additive
 from cutline.training import train
 from cutline.training.compile import wants_compiler
-from tiny import RECIPE, write_recipe
+from support.tiny import RECIPE, write_recipe
 
 PAPER = {"device": "cpu", "vocabulary": 9490, "regions": 196}
 

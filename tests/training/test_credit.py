@@ -14,7 +14,7 @@ from cutline.config import HardConfig
 from cutline.decoders import Unrolled, unroll
 from cutline.functional import Features
 from cutline.training.reinforce import Reinforce
-from forced import D, Forced, R, build, flat_gradient
+from support.forced import D, Forced, R, build, flat_gradient
 
 T = 2
 READ, SAID = torch.tensor([1, 4]), torch.tensor([4, 2])
@@ -60,8 +60,8 @@ def weighed(credit: str, baseline: str) -> tuple[Tensor, Tensor, Tensor]:
     return torch.stack(contributions), torch.stack(chances).detach(), exact
 
 
-@pytest.mark.parametrize("baseline", ["moving", "others"])
-@pytest.mark.parametrize("credit", ["caption", "future"])
+@pytest.mark.parametrize("baseline", ["moving", "leave_one_out"])
+@pytest.mark.parametrize("credit", ["caption", "reward_to_go"])
 def test_the_mean_over_all_pairs_of_samples_is_the_exact_gradient(credit: str, baseline: str):
     each, chance, exact = weighed(credit, baseline)
     assert exact.abs().max() > 0.05
@@ -73,6 +73,6 @@ def test_each_refinement_makes_the_estimate_steadier():
         each, chance, exact = weighed(credit, baseline)
         return float((chance @ (each - exact).square()).sum())
 
-    assert spread("caption", "others") < spread("caption", "moving")
-    assert spread("future", "moving") < spread("caption", "moving")
-    assert spread("future", "others") < spread("caption", "others")
+    assert spread("caption", "leave_one_out") < spread("caption", "moving")
+    assert spread("reward_to_go", "moving") < spread("caption", "moving")
+    assert spread("reward_to_go", "leave_one_out") < spread("caption", "leave_one_out")

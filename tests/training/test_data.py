@@ -8,7 +8,7 @@ from cutline.config import read_recipe
 from cutline.network import build_network
 from cutline.training.data import captioned_images, load_splits
 from cutline.vocabulary import Vocabulary
-from tiny import write_recipe
+from support.tiny import write_recipe
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit"])

@@ -14,7 +14,7 @@ from cutline.network import Model
 from cutline.training import train
 from cutline.training.embedding import embedding_of, load_vectors
 from cutline.vocabulary import Vocabulary
-from tiny import RECIPE, write_recipe
+from support.tiny import RECIPE, write_recipe
 
 CAPTIONS = ["a dog and a dog", "a cat", "a cow runs"]
 GLOVE = "a 0 10\ndog 1 20\ncat 2 30\ngiraffe 900 900\n"

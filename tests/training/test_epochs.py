@@ -19,7 +19,7 @@ from cutline.network import Model
 from cutline.training import module as module_file
 from cutline.training import train
 from cutline.training.module import TrainingModule
-from tiny import write_recipe
+from support.tiny import write_recipe
 
 
 class Epoch(SimpleNamespace):
@@ -62,7 +62,7 @@ def run(folder: Path, *words: str, resume: bool = False, say: Callable[[str], No
 
 def test_the_encoder_is_frozen_until_its_epoch_statistics_included(epochs, tmp_path):
     said: list[str] = []
-    words = ("encoder.from_epoch=3", "training.epochs=4", "training.schedule=constant")
+    words = ("encoder.unfreeze_epoch=3", "training.epochs=4", "training.schedule=constant")
     run(tmp_path, *words, say=said.append)
     first, second, third, fourth = (epoch.encoder for epoch in epochs)
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -73,7 +73,7 @@ def test_the_encoder_is_frozen_until_its_epoch_statistics_included(epochs, tmp_p
 
 
 def test_only_its_last_stages_move_from_then_on(epochs, tmp_path):
-    run(tmp_path, "encoder.from_epoch=2", "encoder.trainable={last_stages: 1}")
+    run(tmp_path, "encoder.unfreeze_epoch=2", "encoder.trainable={last_stages: 1}")
     first, second = (epoch.encoder for epoch in epochs)
     moved = [name for name in first if not torch.equal(first[name], second[name])]
     assert moved
@@ -197,7 +197,7 @@ def test_a_run_with_everything_that_changes_resumes_to_the_same_losses(last, mon
     vectors.write_text("".join(f"{w} {' '.join(['0.5'] * 16)}\n" for w in ("a", "red", "blue")))
     words = (
         "training.epochs=5",
-        "encoder.from_epoch=3",
+        "encoder.unfreeze_epoch=3",
         "training.schedule=plateau",
         "training.decay_epochs=2",
         "training.patience=4",

@@ -8,7 +8,7 @@ from cutline.config import read_recipe
 from cutline.errors import UsageError
 from cutline.training import train
 from cutline.training.module import TrainingModule
-from tiny import write_recipe
+from support.tiny import write_recipe
 
 SIZES = ("data.scenes.train=16", "training.threads=1")
 

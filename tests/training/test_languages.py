@@ -10,7 +10,7 @@ from cutline.data.readers import open_dataset
 from cutline.errors import UsageError
 from cutline.evaluation import evaluate
 from cutline.training import train
-from tiny import COLOURS, write_photographs, write_recipe
+from support.tiny import COLOURS, write_photographs, write_recipe
 
 CHINESE = dict(zip(COLOURS, ("红", "蓝", "绿", "白"), strict=True))
 

@@ -8,7 +8,7 @@ from cutline.data import batches as batches_file
 from cutline.errors import DataError
 from cutline.training import train
 from cutline.training.module import TrainingModule
-from tiny import write_photographs, write_recipe
+from support.tiny import write_photographs, write_recipe
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def before_epoch(monkeypatch):
     "words",
     [
         ("encoder.trainable=all",),
-        ("encoder.trainable=all", "encoder.from_epoch=2"),
+        ("encoder.trainable=all", "encoder.unfreeze_epoch=2"),
         ("encoder.trainable=none", "data.augment={}"),
         ("encoder.trainable=none",),
     ],

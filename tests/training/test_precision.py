@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 
 from cutline.config import read_recipe
 from cutline.training import train
-from tiny import write_recipe
+from support.tiny import write_recipe
 
 SIZES = ("decoder.embedding=16", "decoder.hidden=24", "data.scenes.train=16", "training.epochs=1")
 FIELDS = {
@@ -14,7 +14,7 @@ FIELDS = {
     "nic": (),
     "dot": (),
     "soft": ("decoder.attention=12",),
-    "hard": ("decoder.attention=12", "decoder.samples=2", "decoder.baseline=others"),
+    "hard": ("decoder.attention=12", "decoder.samples=2", "decoder.baseline=leave_one_out"),
     "spatial": ("decoder.attention=12",),
     "adaptive": ("decoder.attention=12",),
 }

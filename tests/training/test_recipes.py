@@ -33,7 +33,9 @@ def substitute(path: Path) -> Recipe:
     """The recipe without what must be fetched or waited for."""
     recipe = read_recipe(path)
     words = ["encoder.weights=random", "data.path=scenes", "training.warmup_steps=0"]
-    return read_recipe(path, [*words, *["encoder.from_epoch=1"] * (recipe.encoder.from_epoch > 1)])
+    return read_recipe(
+        path, [*words, *["encoder.unfreeze_epoch=1"] * (recipe.encoder.unfreeze_epoch > 1)]
+    )
 
 
 @pytest.mark.filterwarnings("ignore:Found .* in eval mode", "ignore:.*does not have many workers")

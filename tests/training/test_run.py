@@ -13,16 +13,16 @@ import pytest
 import yaml
 
 import cutline
-import tiny
 from cutline.config import read_recipe
 from cutline.data.readers import open_dataset
 from cutline.errors import UsageError
 from cutline.evaluation import evaluate
 from cutline.network import Model
 from cutline.training import train
-from tiny import RECIPE, write_recipe
+from support import tiny
+from support.tiny import RECIPE, write_recipe
 
-TESTS = Path(tiny.__file__).parent
+TESTS = Path(tiny.__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +83,18 @@ def test_a_run_is_resumed_however_fast_it_was_and_before_a_field_was_there(train
     assert train(faster, out, resume=True, say=lambda _: None).history == trained[1].history
 
 
+def test_a_run_is_resumed_whose_recipe_has_the_names_of_an_older_version(trained, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(trained[0], out)
+    saved = yaml.safe_load((out / "recipe.yaml").read_text())
+    saved["training"]["average"] = saved["training"].pop("ema_decay")
+    saved["encoder"]["from_epoch"] = saved["encoder"].pop("unfreeze_epoch")
+    saved["training"]["self_critical"]["baseline"] = "others"
+    (out / "recipe.yaml").write_text(yaml.safe_dump(saved))
+    recipe = read_recipe(write_recipe(tmp_path))
+    assert train(recipe, out, resume=True, say=lambda _: None).history == trained[1].history
+
+
 def test_a_saved_model_captions_as_the_one_that_was_trained(trained, tmp_path):
     captioner = trained[1].captioner
     Model.read(trained[1].folder).save(tmp_path / "copy")
@@ -128,7 +140,7 @@ from pathlib import Path
 from cutline.config import read_recipe
 from cutline.training import train
 sys.path.insert(0, sys.argv[3])
-import tiny
+from support import tiny
 with tiny.no_graphs():
     train(read_recipe(sys.argv[1]), Path(sys.argv[2]), say=lambda _: None)
 """

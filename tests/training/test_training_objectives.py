@@ -17,7 +17,7 @@ from cutline.network import Model, Network, build_network
 from cutline.training import train
 from cutline.training.objectives import Likelihood, SelfCritical, read_references
 from cutline.vocabulary import Vocabulary
-from tiny import RECIPE, write_recipe
+from support.tiny import RECIPE, write_recipe
 
 EXAMPLES = open_dataset("scenes", train=8, val=1, test=1).split("train")
 REFERENCES = {example.image_id: example.captions for example in EXAMPLES}
@@ -62,7 +62,7 @@ def test_the_loss_is_summed_over_words_and_averaged_over_captions(tmp_path):
 HARD = ("decoder.name=hard", "decoder.penalty=0.0", "decoder.expectation=0.0")
 
 
-@pytest.mark.parametrize("credit", ["caption", "future"])
+@pytest.mark.parametrize("credit", ["caption", "reward_to_go"])
 def test_hard_attention_learns_where_to_look_from_the_likelihood_alone(tmp_path, credit: str):
     gradients = []
     for weight in (1.0, 0.0):
@@ -134,7 +134,7 @@ def test_rewards_are_cider_with_the_end_as_a_word(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["rnn", "nic", "dot", "soft", "hard", "spatial", "adaptive"])
-@pytest.mark.parametrize("baseline", ["greedy", "others"])
+@pytest.mark.parametrize("baseline", ["greedy", "leave_one_out"])
 def test_a_self_critical_step_reaches_every_parameter(tmp_path, name: str, baseline: str):
     attention = ", attention: 12" if name in ("soft", "hard", "spatial", "adaptive") else ""
     text = re.sub("(?m)^decoder: .*", f"decoder: {{name: {name}, hidden: 24{attention}}}", RECIPE)

@@ -17,7 +17,7 @@ from cutline.training import train
 from cutline.training import watch as watch_file
 from cutline.training.objectives import Likelihood
 from cutline.training.watch import Seen, Watch
-from tiny import write_recipe
+from support.tiny import write_recipe
 
 SIZES = ("data.scenes.train=16", "training.threads=1", "training.epochs=3")
 
@@ -106,7 +106,7 @@ def test_weights_that_are_not_finite_are_not_judged(tmp_path):
     [
         ("training.learning_rate=1e30",),
         ("training.learning_rate=1e30", "encoder.trainable=none"),
-        ("training.learning_rate=1e30", "training.precision=bf16-mixed", "training.average=0.9"),
+        ("training.learning_rate=1e30", "training.precision=bf16-mixed", "training.ema_decay=0.9"),
         ("training.learning_rate=1e38", "training.warmup_steps=0", "data.scenes.train=8"),
     ],
 )

@@ -15,8 +15,8 @@ from cutline.data.examples import Photograph
 from cutline.errors import UsageError
 from cutline.training import train
 from cutline.training.checkpoints import read_epochs
-from terminal import cutline as command
-from tiny import write_photographs, write_recipe
+from support.terminal import cutline as command
+from support.tiny import write_photographs, write_recipe
 
 SIZES = ("data.scenes.train=8", "training.threads=1")
 RUN = {"best", "last", "checkpoint.safetensors", "recipe.yaml", "tensorboard"}

@@ -7,17 +7,17 @@ onnx        on ONNX Runtime
 session     a graph that has been loaded
 graph_file  a graph that has not, looked at first
 weights     whether they are numbers
-generate    a search, and its words
+generation  a search, and its words
 caption     what is said of a picture
 sureness    how sure it is
 folder      what a model folder holds
 """
 
-from cutline.captioner.backend import Backend, Looked, Stepper
+from cutline.captioner.backend import Backend, Encoded, Stepper
 from cutline.captioner.caption import Caption
 from cutline.captioner.captioner import Captioner, Square, in_batches
 from cutline.captioner.folder import ModelConfig, read_config
-from cutline.captioner.generate import generate, sample_captions
+from cutline.captioner.generation import generate, sample_captions
 from cutline.captioner.loading import load, model_name
 from cutline.captioner.onnx import OnnxBackend, Precision
 from cutline.captioner.sureness import Familiar, Sureness, SurenessConfig, mean_log_prob
@@ -26,8 +26,8 @@ __all__ = [
     "Backend",
     "Caption",
     "Captioner",
+    "Encoded",
     "Familiar",
-    "Looked",
     "ModelConfig",
     "OnnxBackend",
     "Precision",

@@ -1,4 +1,4 @@
-"""What computes a captioner's numbers: encode, start and step, on ONNX Runtime or on PyTorch.
+"""Backend protocol: encode, start and step, on ONNX Runtime or on PyTorch.
 
 Search, words and files are the same for both. A backend's arrays are its own kind (numpy's, or
 PyTorch's on any device); `arrays` says what search may do with them.
@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 from cutline.search import Arrays, Scored
 from cutline.search.arrays import Ints
 
-__all__ = ["Backend", "Begun", "Looked", "Stepper"]
+__all__ = ["Backend", "Encoded", "Started", "Stepper"]
 
 Bytes = NDArray[np.uint8]
 
 
-class Looked(NamedTuple):
-    """What an encoder sees of `B` images: `grid` (B, R, D) and `pooled` (B, D)."""
+class Encoded(NamedTuple):
+    """Image features of an encoder, of `B` images: `grid` (B, R, D) and `pooled` (B, D)."""
 
     grid: Any
     pooled: Any
 
 
-class Begun(NamedTuple):
-    """What a decoder makes of that once: `memory` and the first `state`, a row for each image."""
+class Started(NamedTuple):
+    """A decoder's initial values: `memory` and the first `state`, a row for each image."""
 
     memory: Any
     state: Any
@@ -45,11 +45,11 @@ class Backend(Protocol):
     def grid(self) -> tuple[int, int]:
         """Height and width of the regions."""
 
-    def encode(self, pixels: Bytes) -> Looked:
+    def encode(self, pixels: Bytes) -> Encoded:
         """Encode pictures (B, S, S, 3) of bytes, in RGB."""
 
-    def start(self, looked: Looked) -> Begun:
-        """Do what is done once for each image."""
+    def start(self, encoded: Encoded) -> Started:
+        """Compute memory and initial state, once for each image."""
 
     def step(self, words: Ints, state: Any, memory: Any, *, best: int | None) -> Scored:
         """Read words (N,), caption `n` of image `n // K`.
@@ -66,10 +66,10 @@ class Stepper:
         self.memory = memory
         self.best = best
 
-    def keep(self, places: Ints) -> "Stepper":
-        """Return a step of the images at these places only."""
-        fewer = self.backend.arrays.take(self.memory, places)
-        return Stepper(self.backend, fewer, self.best)
+    def select(self, images: Ints, /) -> "Stepper":
+        """See `cutline.search.SelectableStep`."""
+        memory = self.backend.arrays.take(self.memory, images)
+        return Stepper(self.backend, memory, self.best)
 
     def __call__(self, words: Ints, state: Any) -> Scored:
         """See `cutline.search.Step`."""

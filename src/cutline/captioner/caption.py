@@ -1,4 +1,4 @@
-"""A caption, with what a person may want to know about it.
+"""Caption: the text of one picture, its probabilities, confidence and attention.
 
 Shapes: `T` words, `h x w` the attention grid.
 """
@@ -15,7 +15,7 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Caption:
-    """What a captioner says of one picture.
+    """A caption of one picture.
 
     Attributes:
         text: the caption.

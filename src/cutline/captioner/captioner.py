@@ -1,29 +1,32 @@
-"""The facade: a captioner, and what it says of pictures.
+"""Captioner: caption pictures with a loaded model.
 
 Shapes: `S` side of the encoder's input.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cutline.captioner.backend import Backend, Looked
+from cutline.captioner.backend import Backend, Encoded
 from cutline.captioner.caption import Caption
 from cutline.captioner.folder import ModelConfig
-from cutline.captioner.generate import generate
+from cutline.captioner.generation import generate
 from cutline.captioner.sureness import Sureness
 from cutline.captioner.timings import Timings
 from cutline.config import SearchConfig, change_search
 from cutline.images import Source, read_image
+from cutline.images.unreadable import read_each
 from cutline.preprocessing import Area
 from cutline.vocabulary import Vocabulary
 
 __all__ = ["Captioner", "Square", "in_batches"]
 
 ImageLike = Source
+T = TypeVar("T")
 
 
 class Square(NamedTuple):
@@ -116,8 +119,29 @@ class Captioner:
         for batch in in_batches(squares, batch_size):
             yield from self._batch(batch, search, n_best)
 
-    def encode(self, squares: Sequence[Square]) -> Looked:
-        """Return what the encoder sees in squares, in the backend's arrays."""
+    def caption_each(
+        self,
+        sources: Iterable[T],
+        read: Callable[[T], Square],
+        search: SearchConfig,
+        *,
+        name: Callable[[T], str],
+        failed: Callable[[T, str], None],
+        batch_size: int = 16,
+    ) -> Iterator[tuple[T, Caption]]:
+        """Yield each source with its caption; `failed` is told of those that `read` cannot read."""
+        waiting: deque[T] = deque()
+
+        def squares() -> Iterator[Square]:
+            for source, square in read_each(sources, read, name=name, failed=failed):
+                waiting.append(source)
+                yield square
+
+        for found in self.caption_squares(squares(), search, batch_size=batch_size):
+            yield waiting.popleft(), found[0]
+
+    def encode(self, squares: Sequence[Square]) -> Encoded:
+        """Return the encoder's features of squares, in the backend's arrays."""
         with self.timings.part("encode"):
             return self.backend.encode(np.stack([square.pixels for square in squares]))
 
@@ -128,20 +152,17 @@ class Captioner:
     def _batch(
         self, squares: list[Square], search: SearchConfig, n_best: int
     ) -> list[list[Caption]]:
-        looked = self.encode(squares)
+        encoded = self.encode(squares)
         areas = [square.area for square in squares]
         with self.timings.part("search"):
             found = generate(
-                self.backend, looked, self.vocabulary, search, n_best=n_best, areas=areas
+                self.backend, encoded, self.vocabulary, search, n_best=n_best, areas=areas
             )
         if self.sureness is None:
             return found
-        pooled = self.backend.arrays.numpy(looked.pooled)
+        pooled = self.backend.arrays.numpy(encoded.pooled)
         novelty = self.sureness.familiar.novelty(pooled).tolist()
         return [self.sureness.judge(*of) for of in zip(found, novelty, strict=True)]
-
-
-T = TypeVar("T")
 
 
 def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

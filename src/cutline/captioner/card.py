@@ -1,4 +1,4 @@
-"""The model card: what a model folder says of itself to a person."""
+"""Model card: README.md of a model folder."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""A model on disk, format 2: one folder, nothing pickled.
+"""Model folder, format 2: read and checked; nothing pickled.
 
 config.json         architecture, preprocessing, search, provenance, scores
 model.safetensors   all weights, once
@@ -24,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 
 from cutline.captioner.sureness import Familiar, Sureness, SurenessConfig
 from cutline.captioner.weights import WEIGHTS
-from cutline.config import LARGEST_SIDE, DecoderConfig, EncoderConfig, SearchConfig
+from cutline.config import LARGEST_SIDE, DecoderConfig, EncoderConfig, SearchConfig, translate
 from cutline.errors import ModelError
 from cutline.files import printable
 from cutline.models import LARGEST_CONFIG
@@ -59,7 +59,7 @@ SIDES = range(1, LARGEST_SIDE + 1)
 
 
 class ModelConfig(BaseModel):
-    """What `config.json` holds."""
+    """Schema of `config.json`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -91,7 +91,7 @@ class ModelConfig(BaseModel):
 
 
 class Parts(NamedTuple):
-    """What a folder says of itself: its configuration, its words, the header of its weights."""
+    """Parts of a model folder but the weights: configuration, vocabulary, header of the weights."""
 
     config: ModelConfig
     vocabulary: Vocabulary
@@ -131,6 +131,7 @@ def read_config(folder: Path) -> ModelConfig:
             f"{printable(path)} has format {shortened(repr(given))}, but this version of Cutline "
             f"reads format {FORMAT}; install the version that wrote it, or train the model again."
         )
+    translate(content)
     try:
         config = ModelConfig.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
@@ -141,7 +142,7 @@ def read_config(folder: Path) -> ModelConfig:
 
 
 def read_sureness(folder: Path, parts: Parts, *, feature_size: int) -> Sureness | None:
-    """Read what a calibrated model has learned of its own sureness; None of another."""
+    """Read a calibrated model's confidence parameters; None of a model without."""
     config = parts.config.sureness
     found = {name for name in parts.header if name.startswith(SURENESS)}
     if config is None:

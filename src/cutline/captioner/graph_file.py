@@ -1,4 +1,4 @@
-"""What an ONNX file says of itself, read without running it: its nodes, and which weights it takes.
+"""ONNX graph checks: nodes and weights of a file, looked at without running it.
 
 ONNX Runtime computes what is constant while it loads a graph, and opens the files that a graph
 names; so a graph from a stranger is looked at before. The file is a protobuf message: a row of

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from cutline.captioner.captioner import Captioner
 from cutline.captioner.folder import FORMAT, read_parts, read_sureness
 from cutline.captioner.onnx import OnnxBackend, Precision
-from cutline.errors import MissingDependencyError, ModelError, UsageError, did_you_mean
+from cutline.errors import ModelError, UsageError, did_you_mean, missing_dependency
 from cutline.files import printable
 from cutline.models import SHIPPED, find_model
 
@@ -95,9 +95,7 @@ def _on_torch(folder: Path, precision: Precision, threads: int | None, device: s
     try:
         from cutline.network import Model, set_threads
     except ModuleNotFoundError as error:
-        if error.name in {"torch", "timm"}:
-            raise MissingDependencyError("backend='torch'", extra="train") from None
-        raise
+        raise missing_dependency("backend='torch'", error) or error from None
     if threads is not None:
         set_threads(threads)
     return Model.read(folder).captioner(device=device)

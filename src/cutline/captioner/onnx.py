@@ -1,4 +1,4 @@
-"""Captioning on ONNX Runtime: the graphs of a model folder, numpy in and out.
+"""ONNX Runtime backend: the graphs of a model folder, numpy in and out.
 
 The graphs and what goes in and out of them are described in `docs/model-folder.md`.
 
@@ -13,13 +13,13 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from cutline.captioner.backend import Begun, Bytes, Looked
+from cutline.captioner.backend import Bytes, Encoded, Started
 from cutline.captioner.graph_file import check_graph
 from cutline.captioner.session import FLOAT, INT64, UINT8, Session, Value, session_options
-from cutline.captioner.weights import WEIGHTS, check_weights, places
+from cutline.captioner.weights import WEIGHTS, check_weights
 from cutline.errors import ModelError, UsageError, did_you_mean
 from cutline.files import printable
-from cutline.models.header import Entry, read_header
+from cutline.models.header import Entry, file_offsets, read_header
 from cutline.search import NumpyArrays, Scored
 from cutline.search.arrays import Floats, Ints
 
@@ -97,7 +97,7 @@ class OnnxBackend:
         step = "step.onnx" if precision == "float32" else f"step.{precision}.onnx"
         paths = [folder / name for name in ("encode.onnx", "start.onnx", step)]
         weights = folder / WEIGHTS
-        stored = places(weights, read_header(weights) if header is None else header)
+        stored = file_offsets(weights, read_header(weights) if header is None else header)
         used = {name for path in paths for name in _look(path, stored)}
         check_weights(weights, stored, used)
         options = session_options(threads or default_threads())
@@ -115,20 +115,20 @@ class OnnxBackend:
                 "config.json, and all files of a model must come from the same save."
             )
 
-    def encode(self, pixels: Bytes) -> Looked:
+    def encode(self, pixels: Bytes) -> Encoded:
         """See `Backend.encode`; a few pictures at a time, which takes less memory and no longer."""
         pieces = [pixels[first : first + FEW] for first in range(0, max(1, len(pixels)), FEW)]
         names = ["grid", "pooled"]
         seen = [self._encode.run(names, {"pixels": some}, some.shape[:1]) for some in pieces]
-        return Looked(*(np.concatenate(parts) for parts in zip(*seen, strict=True)))
+        return Encoded(*(np.concatenate(parts) for parts in zip(*seen, strict=True)))
 
-    def start(self, looked: Looked) -> Begun:
+    def start(self, encoded: Encoded) -> Started:
         """See `Backend.start`."""
         asked = self._start.inputs
-        given = {name: value for name, value in looked._asdict().items() if name in asked}
-        found = self._start.run([*self._memory, *self._state], given, looked.grid.shape[:1])
+        given = {name: value for name, value in encoded._asdict().items() if name in asked}
+        found = self._start.run([*self._memory, *self._state], given, encoded.grid.shape[:1])
         count = len(self._memory)
-        return Begun(tuple(found[:count]), tuple(found[count:]))
+        return Started(tuple(found[:count]), tuple(found[count:]))
 
     def step(self, words: Ints, state: Any, memory: Any, *, best: int | None) -> Scored:
         """See `Backend.step`."""
@@ -167,12 +167,12 @@ class OnnxBackend:
     def _misfit(self, size: int) -> str:
         """Compare what goes in and out with each other and `config.json`; say what is wrong."""
         regions, features = self.grid[0] * self.grid[1], self.feature_size
-        looked = {
+        encoded = {
             "grid": Value(FLOAT, ("images", regions, features)),
             "pooled": Value(FLOAT, ("images", features)),
         }
-        begun = self._start.outputs
-        states = {n: begun[n].of_captions() for n in self._state if n in begun}
+        outputs = self._start.outputs
+        states = {n: outputs[n].of_captions() for n in self._state if n in outputs}
         ranked = ("images", "captions", "count")
         step = {
             "log_probs": Value(FLOAT, ("images", "captions", self.vocabulary_size)),
@@ -185,10 +185,12 @@ class OnnxBackend:
             "sentinel": Value(FLOAT, ("images", "captions")),
         }
         given = {"words": Value(INT64, ("images", "captions")), "count": Value(INT64, (1,))}
-        memory = {name: begun[name] for name in self._memory if name in begun}
+        memory = {name: outputs[name] for name in self._memory if name in outputs}
         return (
-            self._encode.differs({"pixels": Value(UINT8, ("images", size, size, 3))}, looked)
-            or self._start.differs({n: v for n, v in looked.items() if n in self._start.inputs}, {})
+            self._encode.differs({"pixels": Value(UINT8, ("images", size, size, 3))}, encoded)
+            or self._start.differs(
+                {n: v for n, v in encoded.items() if n in self._start.inputs}, {}
+            )
             or self._step.differs(
                 given | memory | states, step | {name: reports[name] for name in self._reports}
             )

@@ -1,4 +1,4 @@
-"""A graph on ONNX Runtime: what goes in and out of it, and that this is what comes."""
+"""ONNX Runtime session: one graph, its inputs and outputs checked against what is expected."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

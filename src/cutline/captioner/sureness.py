@@ -1,4 +1,4 @@
-"""How sure a captioner is: what it has learned, after training, about when it is right.
+"""Confidence calibration and novelty detection: is a caption right, is a picture a photograph.
 
 `confidence` is the probability that a caption is right, a logistic function of the mean
 log-probability of its words (Platt 1999). A picture is *novel* when the encoder sees in it what it
@@ -25,7 +25,7 @@ Floats = NDArray[np.floating]
 
 
 class SurenessConfig(Config):
-    """What was learned of captions, and how well it holds; part of `config.json`."""
+    """Parameters of confidence and novelty; part of `config.json`."""
 
     slope: float = Field(gt=0, description="confidence = sigmoid(slope * log-probability a word")
     intercept: float = Field(description="+ intercept)")
@@ -38,7 +38,7 @@ class SurenessConfig(Config):
 
 
 class Familiar:
-    """What photographs look like to an encoder: their mean, and how they vary about it.
+    """Gaussian model of photographs' pooled features: mean and principal variances.
 
     Args:
         mean: of their unit features (D,).
@@ -53,7 +53,7 @@ class Familiar:
 
     @classmethod
     def of(cls, pooled: Floats, *, directions: int = 128) -> "Familiar":
-        """Learn from the pooled features (N, D) of photographs."""
+        """Fit to the pooled features (N, D) of photographs."""
         unit = _unit(pooled.astype(np.float64))
         mean = unit.mean(0)
         _, sizes, found = np.linalg.svd(unit - mean, full_matrices=False)
@@ -74,19 +74,19 @@ class Familiar:
         return far
 
     def tensors(self) -> dict[str, Floats]:
-        """Return what is kept on disk."""
+        """Return the parameters, as they are saved."""
         return {"mean": self.mean, "directions": self.directions, "variances": self.variances}
 
 
 class Sureness:
-    """Says of captions how sure they are."""
+    """Confidence and novelty of captions."""
 
     def __init__(self, config: SurenessConfig, familiar: Familiar) -> None:
         self.config = config
         self.familiar = familiar
 
     def judge(self, captions: list[Caption], novelty: float) -> list[Caption]:
-        """Return the captions of one picture with what is known of each."""
+        """Return the captions of one picture with confidence and `unsure` filled in."""
         strange = novelty > self.config.furthest
         return [self._judged(caption, strange=strange) for caption in captions]
 

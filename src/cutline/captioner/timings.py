@@ -1,4 +1,4 @@
-"""Where the time goes."""
+"""Timings: seconds by part of the work."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The weights of a model folder: where they lie in their file, and whether they are numbers."""
+"""Weights of a model folder: offsets in their file, and checks that they are finite."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from io import FileIO
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from cutline.errors import ModelError
 from cutline.files import printable
-from cutline.models.header import Entry, data_begins
+from cutline.models.header import Entry
 from cutline.untrusted import shortened
 
-__all__ = ["WEIGHTS", "check_weights", "places"]
+__all__ = ["SCALE", "WEIGHTS", "check_weights"]
 
 WEIGHTS = "model.safetensors"
 SCALE = ".scale"  # after the name of a tensor that is stored in bytes
@@ -29,21 +29,12 @@ BITS: dict[str, tuple[Any, int]] = {
 }
 
 
-def places(path: Path, header: Mapping[str, Entry]) -> dict[str, Entry]:
-    """Return a file's header with `begin` and `end` counted from the file's first byte."""
-    start = data_begins(path)
-    return {
-        name: entry._replace(begin=start + entry.begin, end=start + entry.end)
-        for name, entry in header.items()
-    }
-
-
 def check_weights(path: Path, stored: Mapping[str, Entry], names: Iterable[str]) -> None:
     """Refuse weights that are not finite, and scales of bytes that are not positive.
 
     Args:
         path: their file.
-        stored: where they lie in it, as `places` has it.
+        stored: their offsets in it (`file_offsets`).
         names: of those to look at.
 
     Raises:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cutline.cli.console import bar, say
+from cutline.cli.console import bar, complain, say
 from cutline.cli.lists import Storage
 from cutline.folders import check_free_folder
 
@@ -51,6 +51,8 @@ def calibrate(
     train, val = dataset.split("train"), dataset.split("val")
     with bar("pictures", len(train) + 2 * len(val)) as progress:
         found = run(trained.captioner(), train, val, progress=progress)
+    for reason in found.failed:
+        complain(f"left out: {reason}")
     trained.calibrated(found.sureness, found.scores).save(out)
     learned = found.sureness.config
     megabytes = sum(path.stat().st_size for path in out.iterdir()) / 1e6

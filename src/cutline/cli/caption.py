@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -24,7 +25,7 @@ __all__ = ["caption"]
 
 
 class Format(StrEnum):
-    """How captions are written. `json` and `jsonl` are the same: an object a line."""
+    """Formats of captions. `json` and `jsonl` are the same: an object a line."""
 
     TEXT = "text"
     JSON = "json"
@@ -95,7 +96,7 @@ def caption(
         if tally.before:
             say(f"{tally.before:,} of {len(asked.files):,} were done before.")
         rows_show = out is None and sys.stdout.isatty()
-        plan = Plan(
+        options = _Options(
             folder,
             precision,
             beam,
@@ -106,7 +107,7 @@ def caption(
             bar=not rows_show,
         )
         try:
-            _write_all(_rows(todo, plan, tally) if todo else iter(()), output, beside, tally)
+            _write_all(_rows(todo, options, tally) if todo else iter(()), output, beside, tally)
         except (UsageError, KeyboardInterrupt) as stop:
             _tell_stop(stop, tally, again=bool(out or kinds))
     if tally.failures or out or kinds or not asked.single:
@@ -172,8 +173,8 @@ def _tell_stop(stop: BaseException, tally: Tally, *, again: bool) -> None:
     tally.fail(f"{stop} The same command with --resume goes on.")
 
 
-class Plan(NamedTuple):
-    """How to caption; whether to refuse cut pictures, to say where time went, to show a bar."""
+class _Options(NamedTuple):
+    """Options of a run: `strict` refuses cut pictures, `timed` prints timings, `bar` shows one."""
 
     folder: Path
     precision: Precision
@@ -185,33 +186,30 @@ class Plan(NamedTuple):
     bar: bool
 
 
-def _rows(paths: list[Path], plan: Plan, tally: Tally) -> Iterator[Row]:
+def _rows(paths: list[Path], options: _Options, tally: Tally) -> Iterator[Row]:
     """Caption pictures as they are read; what cannot be read is told."""
     started = time.perf_counter()
-    from cutline.captioner import Square, load
-    from cutline.errors import ImageError
+    from cutline.captioner import load
 
     imported = time.perf_counter()
-    captioner = load(plan.folder, precision=plan.precision.value, threads=plan.threads)
+    captioner = load(options.folder, precision=options.precision.value, threads=options.threads)
     captioner.timings |= {"import": imported - started, "load": time.perf_counter() - imported}
-    search = captioner.search(beam=plan.beam)
-    read: list[Path] = []
-    with bar("captions", len(paths), wanted=plan.bar) as progress:
+    search = captioner.search(beam=options.beam)
+    with bar("captions", len(paths), wanted=options.bar) as progress:
 
-        def squares() -> Iterator[Square]:
-            for path in paths:
-                try:
-                    square = captioner.square(path, strict=plan.strict)
-                except ImageError as error:
-                    tally.fail(str(error))
-                    progress(1)
-                    continue
-                read.append(path)
-                yield square
-
-        found = captioner.caption_squares(squares(), search, batch_size=plan.batch_size)
-        for number, best in enumerate(found):
-            yield Row(read[number], best[0], captioner.name)
+        def failed(_: Path, reason: str) -> None:
+            tally.fail(reason)
             progress(1)
-    if plan.timed:
+
+        for path, caption in captioner.caption_each(
+            paths,
+            partial(captioner.square, strict=options.strict),
+            search,
+            name=str,
+            failed=failed,
+            batch_size=options.batch_size,
+        ):
+            yield Row(path, caption, captioner.name)
+            progress(1)
+    if options.timed:
         say(f"Time: {captioner.timings}.")

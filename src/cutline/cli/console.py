@@ -1,4 +1,4 @@
-"""Speaking to a person: results on standard output, everything else on standard error."""
+"""Console: results on standard output, everything else on standard error."""
 
 import re
 import sys

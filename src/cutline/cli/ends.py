@@ -1,4 +1,4 @@
-"""How a command ends: what becomes of errors and signals.
+"""Exit codes: errors and signals at the end of a command.
 
 Exit codes: 0 done; 1 done, but some inputs failed; 2 nothing done; 130 and 143 after Ctrl-C and
 SIGTERM.
@@ -12,22 +12,9 @@ from contextlib import suppress
 
 from cutline.cli.console import complain
 from cutline.cli.stops import Stops
-from cutline.errors import CutlineError, MissingDependencyError
+from cutline.errors import CutlineError, missing_dependency
 
 __all__ = ["run"]
-
-TRAIN = (
-    "lightning",
-    "onnx",
-    "onnx_ir",
-    "onnxscript",
-    "tensorboard",
-    "timm",
-    "tokenizers",
-    "torch",
-    "torchvision",
-)
-EXTRAS = {**dict.fromkeys(TRAIN, "train"), "matplotlib": "explain"}
 
 
 def run(stops: Stops) -> None:
@@ -64,9 +51,9 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, CutlineError):
         return str(error)
     if isinstance(error, ModuleNotFoundError):
-        extra = EXTRAS.get((error.name or "").split(".")[0])
-        if extra is not None:
-            return str(MissingDependencyError("This command", extra=extra))
+        missing = missing_dependency("This command", error)
+        if missing is not None:
+            return str(missing)
     if isinstance(error, MemoryError):
         return "There is not enough memory; close other programs, or lower --batch-size."
     if isinstance(error, OSError):

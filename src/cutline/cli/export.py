@@ -14,7 +14,7 @@ __all__ = ["export"]
 
 
 class Format(StrEnum):
-    """What a model is exported as."""
+    """Kinds of export."""
 
     ONNX = "onnx"
 

@@ -1,4 +1,4 @@
-"""Scores as rows of a table, the first row the heading."""
+"""Tables of scores: rows of text, the first row the heading."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -23,7 +23,7 @@ class Precision(StrEnum):
 
 
 class Storage(StrEnum):
-    """How weights lie on disk; see `cutline.network.storage`."""
+    """Storage of weights on disk; see `cutline.network.storage`."""
 
     FLOAT32 = "float32"
     FLOAT16 = "float16"

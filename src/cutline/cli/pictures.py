@@ -1,4 +1,4 @@
-"""Which pictures a person asks for: as arguments, or in a list on standard input."""
+"""Picture arguments: files, folders and globs, or a list on standard input."""
 
 import codecs
 import os

@@ -1,4 +1,4 @@
-"""Captions on standard output."""
+"""Captions on standard output, in any format."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

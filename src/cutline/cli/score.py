@@ -31,7 +31,7 @@ __all__ = ["score"]
 
 
 class Problem(StrEnum):
-    """What may be wrong between captions and references, and can be allowed."""
+    """Mismatches between captions and references that can be allowed."""
 
     MISSING = "missing"
     EXTRA = "extra"

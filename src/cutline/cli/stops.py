@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: both interrupt, and it is known which it was."""
+"""Signals: Ctrl-C and SIGTERM interrupt, and it is known which it was."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ __all__ = ["Stops"]
 
 
 class Stops:
-    """Which signal, if any, asked the process to stop; signals that are ignored stay so.
+    """The signal, if any, that asked the process to stop; signals that are ignored stay so.
 
     Within, the first Ctrl-C or SIGTERM raises KeyboardInterrupt. Afterwards the work is over, and
     they end the process at once.

@@ -1,4 +1,4 @@
-"""What became of the pictures of a run, in a line at its end."""
+"""Summary of a captioning run: captions, unsure ones, failures by kind."""
 
 import re
 from collections import Counter

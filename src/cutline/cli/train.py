@@ -32,7 +32,7 @@ def train(
     from cutline.training import train as run
 
     result = run(plan, folder, resume=resume, say=say)
-    figure = plan.training.chosen_by
+    figure = plan.training.monitor
     search = figure.removeprefix("val/cider_").replace("_", " ")
     best = max(result.history, key=lambda row: row[figure])
     say(

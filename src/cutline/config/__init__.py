@@ -2,8 +2,9 @@
 
 recipe    the fields
 decoder   those of the decoders
-reading   a file and changes become a recipe
-faults    what is wrong with one, in sentences
+reading   from a file and changes to a recipe
+renamed   old names of fields and values
+faults    error messages
 """
 
 from cutline.config.decoder import (
@@ -31,6 +32,7 @@ from cutline.config.recipe import (
     TrainingConfig,
     WordsConfig,
 )
+from cutline.config.renamed import translate
 
 __all__ = [
     "LARGEST_SIDE",
@@ -57,4 +59,5 @@ __all__ = [
     "find_recipe",
     "read_recipe",
     "recipe_folder",
+    "translate",
 ]

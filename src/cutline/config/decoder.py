@@ -1,4 +1,4 @@
-"""The decoders' fields, a class for each decoder, each field documented where it is declared."""
+"""Recipe fields of the decoders: a class for each decoder."""
 
 from typing import Annotated, Literal, Self
 
@@ -22,7 +22,7 @@ LARGEST = 16_384  # of a decoder's layers; the papers have 512 to 2048
 
 
 class CommonDecoderConfig(Config):
-    """What every decoder has."""
+    """Fields of every decoder."""
 
     embedding: int = Field(512, gt=0, le=LARGEST, description="size of a word's embedding")
     hidden: int = Field(512, gt=0, le=LARGEST, description="size of the hidden state")
@@ -36,10 +36,18 @@ class CommonDecoderConfig(Config):
 
 
 class LstmDecoderConfig(CommonDecoderConfig):
-    """What every decoder with an LSTM has."""
+    """Fields of every decoder with an LSTM."""
 
     cell: Literal["scratch", "fused"] = Field(
         "fused", description="the LSTM: one linear map per gate, or all gates at once"
+    )
+
+
+class AdditiveDecoderConfig(LstmDecoderConfig):
+    """Fields of every decoder with additive attention."""
+
+    attention: int = Field(
+        512, gt=0, le=LARGEST, description="size of the attention's hidden layer"
     )
 
 
@@ -65,23 +73,17 @@ class DotConfig(LstmDecoderConfig):
     name: Literal["dot"] = "dot"
 
 
-class SoftConfig(LstmDecoderConfig):
+class SoftConfig(AdditiveDecoderConfig):
     """Show, Attend and Tell, soft attention."""
 
     name: Literal["soft"] = "soft"
-    attention: int = Field(
-        512, gt=0, le=LARGEST, description="size of the attention's hidden layer"
-    )
     penalty: float = Field(1.0, ge=0, description="lambda of the doubly stochastic penalty")
 
 
-class HardConfig(LstmDecoderConfig):
+class HardConfig(AdditiveDecoderConfig):
     """Show, Attend and Tell, hard attention, trained by REINFORCE."""
 
     name: Literal["hard"] = "hard"
-    attention: int = Field(
-        512, gt=0, le=LARGEST, description="size of the attention's hidden layer"
-    )
     expectation: float = Field(
         0.5, ge=0, le=1, description="share of captions that train on the expected context instead"
     )
@@ -91,45 +93,40 @@ class HardConfig(LstmDecoderConfig):
     inference: Literal["argmax", "sample", "expectation"] = Field(
         "argmax", description="where to look when captioning"
     )
-    samples: int = Field(1, gt=0, le=1000, description="Monte Carlo samples of a caption's places")
-    credit: Literal["caption", "future"] = Field(
+    samples: int = Field(1, gt=0, le=1000, description="Monte Carlo samples of a caption's regions")
+    credit: Literal["caption", "reward_to_go"] = Field(
         "caption",
-        description="what a place is judged by: the whole caption, or the words from there on",
+        description="reward of a sampled region: log-likelihood of the whole caption, or of the "
+        "words from there on",
     )
-    baseline: Literal["moving", "others"] = Field(
+    baseline: Literal["moving", "leave_one_out"] = Field(
         "moving",
-        description="what it is judged against: a moving average, or the other samples' mean",
+        description="baseline of the reward: its moving average, or the other samples' mean",
     )
     reinforce_weight: float = Field(1.0, ge=0, description="lambda_r of REINFORCE")
     entropy_weight: float = Field(0.01, ge=0, description="lambda_e of the attention's entropy")
     penalty: float = Field(0.0, ge=0, description="lambda of the doubly stochastic penalty")
 
     @model_validator(mode="after")
-    def _others_are_there(self) -> Self:
-        if self.baseline == "others" and self.samples < 2:
+    def _leave_one_out_has_others(self) -> Self:
+        if self.baseline == "leave_one_out" and self.samples < 2:
             raise ValueError(
-                f"decoder.baseline=others takes other samples, but decoder.samples is "
+                "decoder.baseline=leave_one_out needs other samples, but decoder.samples is "
                 f"{self.samples}; give decoder.samples=2 or more, or decoder.baseline=moving."
             )
         return self
 
 
-class SpatialConfig(LstmDecoderConfig):
+class SpatialConfig(AdditiveDecoderConfig):
     """Spatial attention, driven by the new hidden state."""
 
     name: Literal["spatial"] = "spatial"
-    attention: int = Field(
-        512, gt=0, le=LARGEST, description="size of the attention's hidden layer"
-    )
 
 
-class AdaptiveConfig(LstmDecoderConfig):
+class AdaptiveConfig(AdditiveDecoderConfig):
     """Spatial attention with a visual sentinel."""
 
     name: Literal["adaptive"] = "adaptive"
-    attention: int = Field(
-        512, gt=0, le=LARGEST, description="size of the attention's hidden layer"
-    )
     sentinel_dropout: float = Field(
         0.0, ge=0, lt=1, description="share of words in training that only regions may help"
     )

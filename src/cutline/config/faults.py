@@ -1,4 +1,4 @@
-"""What is wrong with a recipe, in sentences: what was given, what is allowed, what to type next."""
+"""Error messages about recipes: what was given, what is allowed, what to type next."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from cutline.config.decoder import DecoderConfig
 from cutline.config.recipe import Recipe
+from cutline.config.renamed import new_field, new_value
 from cutline.errors import did_you_mean
 
 __all__ = ["explain_faults"]
@@ -25,13 +26,23 @@ def explain_faults(error: ValidationError, tree: Mapping[str, Any]) -> str:
         if kind == "value_error":  # a validator of ours, which speaks for itself
             sentence = f"{fault['ctx']['error']}."
         else:
-            sentence = _sentence(kind, place, fault, tree)
+            sentence = _renamed(kind, place, fault) or _sentence(kind, place, fault, tree)
         sentences.setdefault(".".join(place), sentence)
     return " ".join(
         sentence
         for key, sentence in sentences.items()
         if not any(other.startswith(f"{key}.") for other in sentences)
     )
+
+
+def _renamed(kind: str, place: list[str], fault: Mapping[str, Any]) -> str | None:
+    """Say what an old name of a field or a value is called now."""
+    key, value = ".".join(place), fault["input"]
+    if kind == "extra_forbidden" and (new := new_field(key)):
+        return f"'{key}' is called '{new}' now; type {new}={value}."
+    if kind == "literal_error" and (new := new_value(key, value)):
+        return f"'{key}' is {value!r}, which is called '{new}' now; type {key}={new}."
+    return None
 
 
 def _sentence(

@@ -1,4 +1,4 @@
-"""From a YAML file and `key=value` words to a `Recipe`."""
+"""Reading recipes: a YAML file and `key=value` words become a `Recipe`."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from cutline.config.faults import explain_faults
 from cutline.config.recipe import Recipe, SearchConfig
+from cutline.config.renamed import translate
 from cutline.errors import UsageError, did_you_mean
 
 __all__ = ["change_search", "find_recipe", "read_recipe", "recipe_folder"]
@@ -37,11 +38,14 @@ def find_recipe(name: str) -> Path:
     )
 
 
-def read_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:
+def read_recipe(path: Path | str, overrides: Iterable[str] = (), *, saved: bool = False) -> Recipe:
     """Read a recipe and change it by `key=value` words such as `training.epochs=3`.
 
-    A relative `data.path` or `encoder.weights` is relative to the working directory. Every fault
-    is a `UsageError` that names the key.
+    A relative `data.path` or `encoder.weights` is relative to the working directory. A recipe that
+    a run has `saved` may have the names of older versions (`cutline.config.renamed`).
+
+    Raises:
+        UsageError: the file cannot be read, or a field is wrong; the message names the key.
     """
     source = Path(path)
     try:
@@ -56,6 +60,8 @@ def read_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:
         raise UsageError(
             f"The recipe {source} has no keys; a recipe has {', '.join(Recipe.model_fields)}."
         )
+    if saved:
+        translate(tree)
     for override in overrides:
         _apply(tree, override)
     try:

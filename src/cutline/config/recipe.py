@@ -33,7 +33,7 @@ LARGEST_OPTIONS = 4_000
 
 
 class ScenesConfig(Config):
-    """How much of the built-in `scenes` to draw."""
+    """Size and seed of the built-in data set `scenes`."""
 
     train: int = Field(12_000, gt=0, description="scenes to train on")
     val: int = Field(500, gt=0, description="scenes to choose the model on")
@@ -43,7 +43,7 @@ class ScenesConfig(Config):
 
 
 class AugmentConfig(Config):
-    """How a training picture is changed each time it is seen."""
+    """Augmentation of training pictures, drawn anew each time one is read."""
 
     crop: float = Field(
         0.6, gt=0, le=1, description="smallest part cut out and enlarged, as a share of the area"
@@ -60,7 +60,7 @@ class AugmentConfig(Config):
 
 
 class DataConfig(Config):
-    """Which pictures and captions, and how captions become words."""
+    """The data set: pictures, captions, the vocabulary, augmentation."""
 
     path: str = Field(description="a data set that `cutline data check` recognises, or `scenes`")
     captions_per_image: int = Field(5, gt=0, description="captions used of each image")
@@ -110,11 +110,12 @@ class EncoderConfig(Config):
         description="see a picture's mirror image, too, and take the mean; not while it is trained",
     )
     learning_rate: float = Field(1e-4, gt=0, description="of the encoder, when it is trained")
-    batch_norm: Literal["trained", "kept"] = Field(
-        "trained", description="in the stages that are trained; kept is faster"
+    batch_norm: Literal["trained", "frozen"] = Field(
+        "trained",
+        description="BatchNorm in the stages that are trained: trained too, or frozen (faster)",
     )
-    from_epoch: int = Field(
-        1, gt=0, description="train it from this epoch on; until then it is frozen, whole"
+    unfreeze_epoch: int = Field(
+        1, gt=0, description="first epoch in which the encoder is trained; it is frozen before"
     )
     options: dict[str, Any] = Field(
         default_factory=dict, description="passed on to timm, such as {pad_type: same}"
@@ -143,7 +144,8 @@ class EncoderConfig(Config):
 
     @model_validator(mode="after")
     def _what_trains_is_trainable(self) -> "EncoderConfig":
-        for name, given in (("positions", self.positions), ("from_epoch", self.from_epoch > 1)):
+        late = self.unfreeze_epoch > 1
+        for name, given in (("positions", self.positions), ("unfreeze_epoch", late)):
             if given and self.trainable == "none":
                 raise ValueError(
                     f"encoder.{name} is of an encoder that is trained, but encoder.trainable is "
@@ -153,7 +155,7 @@ class EncoderConfig(Config):
 
 
 class WordsConfig(Config):
-    """How captions become words, and how the embedding of the words begins."""
+    """Tokenizer, and initial values of the word embedding."""
 
     tokenizer: Literal["words", "characters"] = Field(
         "words",
@@ -184,7 +186,7 @@ class WordsConfig(Config):
 
 
 class ScheduledSamplingConfig(Config):
-    """How often training reads the model's own word in place of the true one."""
+    """Scheduled sampling: how often training reads the model's own word instead of the true one."""
 
     start: int = Field(1, gt=0, description="epoch of the first increase; until then, never")
     increase: float = Field(0.05, gt=0, le=1, description="added to the probability each time")
@@ -193,24 +195,26 @@ class ScheduledSamplingConfig(Config):
 
 
 class SelfCriticalConfig(Config):
-    """What self-critical training draws, and what it compares with."""
+    """Self-critical training: samples of each image, and the baseline of their rewards."""
 
     samples: int = Field(5, gt=0, description="captions drawn of each image")
-    baseline: Literal["greedy", "others"] = Field(
-        "others", description="the greedy caption's reward, or the mean of the other samples'"
+    baseline: Literal["greedy", "leave_one_out"] = Field(
+        "leave_one_out",
+        description="the greedy caption's reward, or the mean reward of the other samples",
     )
 
     @model_validator(mode="after")
-    def _others_are_there(self) -> "SelfCriticalConfig":
-        if self.baseline == "others" and self.samples == 1:
+    def _leave_one_out_has_others(self) -> "SelfCriticalConfig":
+        if self.baseline == "leave_one_out" and self.samples == 1:
             raise ValueError(
-                "one sample has no others to compare with; give samples=5, or baseline=greedy"
+                "training.self_critical.baseline=leave_one_out needs other samples, but there is "
+                "one only; give samples=5, or baseline=greedy"
             )
         return self
 
 
 class TrainingConfig(Config):
-    """How to train."""
+    """Objective, optimiser, schedules, validation."""
 
     objective: Literal["likelihood", "self_critical"] = Field(
         "likelihood", description="the references' words, or CIDEr-D of the decoder's own captions"
@@ -244,8 +248,11 @@ class TrainingConfig(Config):
     scheduled_sampling: ScheduledSamplingConfig | None = Field(
         None, description="read own words too (Bengio et al. 2015); default: only true ones"
     )
-    average: float | None = Field(
-        None, gt=0, lt=1, description="keep a moving average of the weights, of this decay"
+    ema_decay: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="keep an exponential moving average (EMA) of the weights, of this decay",
     )
     patience: int | None = Field(
         None, gt=0, description="stop when validation has not improved for so many epochs"
@@ -268,14 +275,14 @@ class TrainingConfig(Config):
     )
 
     @property
-    def chosen_by(self) -> str:
+    def monitor(self) -> str:
         """The figure by which the best epoch is chosen, as it is logged."""
         width = self.validate_beam
         return "val/cider_greedy" if width == 1 else f"val/cider_beam_{width}"
 
 
 class SearchConfig(Config):
-    """How captions are searched for, unless a command says otherwise."""
+    """Beam search, unless a command says otherwise."""
 
     beam: int = Field(5, gt=0, le=100, description="beam width; 1 is greedy")
     length_penalty: float = Field(

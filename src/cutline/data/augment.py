@@ -1,4 +1,4 @@
-"""Other views of a training picture: a part of it, its mirror image, another light.
+"""Data augmentation: random crop, mirror image, brightness, contrast and saturation.
 
 Shapes: `S` side in pixels.
 """

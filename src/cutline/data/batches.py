@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from cutline.data.augment import Augment, sided
 from cutline.data.cache import Bytes, Halves
 from cutline.data.examples import Example, Picture
-from cutline.data.readable import Unreadable, attempt
+from cutline.images.unreadable import Unreadable, attempt
 from cutline.preprocessing import Preprocessing
 from cutline.vocabulary import Vocabulary
 
@@ -25,7 +25,7 @@ KEPT_IN_MEMORY = 1 << 30  # bytes of decoded pictures
 
 
 class Inputs(Protocol):
-    """What an encoder or a decoder reads, by row: bytes (S, S, 3) or features (R, D)."""
+    """Inputs of the network, by row: bytes (S, S, 3) or features (R, D)."""
 
     def __getitem__(self, row: int, /) -> Bytes | Halves:
         """Return one row."""
@@ -116,7 +116,7 @@ class CaptionedImages(Dataset[Item | Unreadable]):
     def __getitem__(self, turn: Turn | int) -> Item | Unreadable:
         row, epoch = turn if isinstance(turn, Turn) else (turn, 0)
         example = self.examples[row]
-        seen: Any = attempt(lambda _: self.inputs[row], example.picture)
+        seen: Any = attempt(self.inputs.__getitem__, row, name=example.picture.name)
         if isinstance(seen, Unreadable):
             return seen
         if self.augment is not None:

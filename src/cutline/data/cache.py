@@ -29,9 +29,9 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from cutline.data.examples import Photograph, Picture
-from cutline.data.readable import Unreadable, attempt
 from cutline.errors import UsageError
 from cutline.files import cache_folder, printable, write_text
+from cutline.images.unreadable import Unreadable, attempt
 
 __all__ = ["FeatureTable", "cache_folder", "cached_features"]
 
@@ -228,7 +228,7 @@ def _features(
     squares: dict[int, Bytes] = {}
     failed: dict[int, str] = {}
     for at, picture in enumerate(pictures):
-        read = attempt(square, picture)
+        read = attempt(square, picture, name=picture.name)
         if isinstance(read, Unreadable):
             failed[at] = read.reason
         else:

@@ -1,4 +1,4 @@
-"""Look at every picture and caption of a data set before anything is trained on it."""
+"""Data set check: every picture and caption, looked at before anything is trained."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ __all__ = ["CheckReport", "Problem", "Spread", "check_dataset"]
 
 
 class Problem(NamedTuple):
-    """What is wrong with which image."""
+    """Kinds of problems that images of a data set can have."""
 
     name: str
     reason: str
@@ -51,7 +51,7 @@ class Spread:
 
 @dataclass
 class CheckReport:
-    """What was found, every image that has a problem by name."""
+    """Report of a check: counts, and every image that has a problem, by name."""
 
     recognised: str
     notes: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What every reader gives: pictures, the captions people wrote for them, and a split."""
+"""Examples: pictures, the captions people wrote for them, and a split."""
 
 from collections import Counter
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Which pictures can be read, looked at before a training begins and remembered for the next one.
+"""Unreadable pictures: found before a training begins, and remembered for the next one.
 
 A picture that could be read is not looked at again as long as its path, size and date stay. They
 lie in the cache's folder, in one file for all pictures below a folder:
@@ -11,36 +11,17 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
 
 from cutline.data.examples import Photograph, Picture
-from cutline.errors import ImageError, UsageError
+from cutline.errors import UsageError
 from cutline.files import write_text
 from cutline.images import read_image
+from cutline.images.unreadable import Unreadable, attempt
 
-__all__ = ["Unreadable", "attempt", "find_unreadable"]
+__all__ = ["find_unreadable"]
 
 SMALL = 32  # side to which a picture is decoded at least, to see that it can be
-T = TypeVar("T")
 Known = dict[str, list[int]]
-
-
-class Unreadable(NamedTuple):
-    """A picture that cannot be read, and the sentence that says why."""
-
-    name: str
-    reason: str
-
-
-def attempt(read: Callable[[Picture], T], picture: Picture) -> T | Unreadable:
-    """Read a picture; whatever is wrong with it is returned, not raised."""
-    try:
-        return read(picture)
-    except ImageError as error:
-        return Unreadable(picture.name, str(error))
-    except (OSError, ValueError, MemoryError) as error:
-        reason = str(error) or type(error).__name__
-        return Unreadable(picture.name, f"{picture.name} cannot be read ({reason}).")
 
 
 def find_unreadable(
@@ -67,7 +48,7 @@ def find_unreadable(
     for row, path in paths.items():
         name, seen = str(path.absolute()), _seen(path)
         if seen is None or before.get(name) != seen:
-            found = attempt(_decode, pictures[row])
+            found = attempt(_decode, pictures[row], name=pictures[row].name)
             if isinstance(found, Unreadable):
                 failed[row] = found.reason
             elif seen is not None:

@@ -1,4 +1,4 @@
-"""A timm backbone as an encoder.
+"""Encoder: a timm backbone that turns pictures into a grid of features.
 
 Shapes: `B` images, `S` side in pixels, `R = h * w` regions, `D` feature size.
 """

@@ -1,4 +1,4 @@
-"""A BatchNorm that stays as it is, folded into the convolution that feeds it."""
+"""BatchNorm folding: a frozen BatchNorm as part of the convolution that feeds it."""
 
 from collections.abc import Callable
 from typing import Any

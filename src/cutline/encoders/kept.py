@@ -6,7 +6,9 @@ the usual reason for keeping BatchNorms as they are; that training is faster is 
 """
 
 import copy
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +27,7 @@ def keep_norms(encoder: Encoder) -> None:
     """
     for module in encoder.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.__dict__["train"] = partial(_stay, module)
+            replace_method(module, "train", partial(_stay, module))
             module.training = False
             module.requires_grad_(False)
     side = encoder.preprocessing.size
@@ -33,8 +35,13 @@ def keep_norms(encoder: Encoder) -> None:
         found = pairs(encoder, torch.zeros(1, 3, side, side, dtype=torch.uint8))
     for convolution, norm in found:
         bare = copy.deepcopy(convolution)
-        convolution.__dict__["forward"] = partial(_convolve, convolution, norm, bare)
-        norm.__dict__["forward"] = activation_of(norm)
+        replace_method(convolution, "forward", partial(_convolve, convolution, norm, bare))
+        replace_method(norm, "forward", activation_of(norm))
+
+
+def replace_method(module: nn.Module, name: str, method: Callable[..., Any]) -> None:
+    """Replace a method of one module, not of its class; no parameter or submodule is registered."""
+    module.__dict__[name] = method
 
 
 def _stay(norm: nn.Module, mode: bool = True) -> nn.Module:  # noqa: ARG001

@@ -1,4 +1,4 @@
-"""The stages of a backbone: which one is tapped, and which ones are trained.
+"""Stages of a backbone: which one is tapped, and which ones are trained.
 
 timm divides every backbone into stages, and `encoder.stage` counts them. VGG19's sixth is nothing
 but its last pooling: a stage without parameters is none that could be trained.

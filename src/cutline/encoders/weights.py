@@ -1,4 +1,4 @@
-"""Pretrained weights of a backbone: a local file, or timm's download. Nothing pickled is read."""
+"""Pretrained weights of a backbone: a local file, or timm's download; nothing pickled."""
 
 from pathlib import Path
 from textwrap import shorten

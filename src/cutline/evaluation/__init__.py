@@ -1,7 +1,7 @@
-"""A model and a data set become captions and scores."""
+"""Evaluation: caption a data set with a model, score the captions, calibrate the model."""
 
-from cutline.evaluation.calibrate import Calibration, calibrate
-from cutline.evaluation.evaluate import Evaluation, evaluate
+from cutline.evaluation.calibration import Calibration, calibrate
+from cutline.evaluation.evaluation import Evaluation, evaluate
 from cutline.evaluation.scenes import SceneScores, score_scenes
 
 __all__ = ["Calibration", "Evaluation", "SceneScores", "calibrate", "evaluate", "score_scenes"]

@@ -1,4 +1,4 @@
-"""CLIPScore: how well a caption fits its picture, by a CLIP model that the user has.
+"""CLIPScore: similarity of caption and picture, by a CLIP model that the user has.
 
     CLIP-S(c, v)       = 2.5 * max(cos(c, v), 0)
     RefCLIP-S(c, R, v) = harmonic mean of CLIP-S(c, v) and max(0, max_r cos(c, r))

@@ -1,4 +1,4 @@
-"""What only `scenes` can tell, because the truth about its pictures is known.
+"""Scores on `scenes`: truth of captions, pointing accuracy of attention.
 
 *Truth* is the share of captions of which every stated fact holds in the picture. *Pointing* is the
 share of object words whose attention peaks on an object that the word may denote; its *chance* is

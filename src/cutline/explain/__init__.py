@@ -1,4 +1,4 @@
-"""Pictures of where a captioner looked, word by word. Needs no deep-learning stack.
+"""Explanations: pictures of attention, word by word. Needs no deep-learning stack.
 
     explainable   what can be explained: words, and where was looked for each
     overlay       attention as light on the photograph

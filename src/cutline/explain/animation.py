@@ -1,4 +1,4 @@
-"""A caption as it was said: a frame per word, where the captioner looked and the words so far.
+"""Animated explanation (GIF): a frame per word, the attention and the words so far.
 
 Shapes: `T` words, `H x W` the picture in a frame. Lengths are in pixels.
 """
@@ -29,7 +29,7 @@ _MARK = (255, 214, 102)
 
 
 class Place(NamedTuple):
-    """Where a word stands, from the upper left corner of a frame."""
+    """Position of a word, from the upper left corner of a frame."""
 
     x: float
     y: int

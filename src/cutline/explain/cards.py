@@ -1,4 +1,4 @@
-"""One picture with its caption as HTML; a page has one card, a report many.
+"""Cards: one picture with its caption and attention as HTML.
 
 Shapes: `T` words, `h x w` the attention grid, `H x W` the picture.
 """
@@ -23,7 +23,7 @@ _PLAY = '<button class="play" type="button">▶ Play</button>'
 
 @dataclass(frozen=True, slots=True)
 class ReportEntry:
-    """A picture, what a captioner says of it, and what else there is to know.
+    """A picture, its caption, and further facts to show.
 
     Attributes:
         image: the picture.
@@ -42,7 +42,7 @@ class ReportEntry:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How large things are (longer sides, in pixels), and whether the grid of words is folded."""
+    """Layout of a card: longer sides in pixels, and whether the grid of words is folded."""
 
     photo: int
     line: int

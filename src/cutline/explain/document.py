@@ -1,4 +1,4 @@
-"""What every page is made of: the templates in `assets`, escaped text, pictures as data."""
+"""HTML documents: templates in `assets`, escaped text, pictures as data URIs."""
 
 import io
 from base64 import b64encode

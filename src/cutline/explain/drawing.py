@@ -1,4 +1,4 @@
-"""Whether matplotlib is there, which draws PNG and GIF."""
+"""Check that matplotlib, which draws PNG and GIF, is installed."""
 
 from importlib.util import find_spec
 

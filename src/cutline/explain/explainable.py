@@ -1,15 +1,15 @@
-"""What can be explained: anything with words, and where a captioner looked for each of them.
+"""Explainable captions: words with probabilities, attention and sentinel.
 
 Shapes: `T` words, `h x w` the attention grid.
 """
 
-from collections.abc import Sequence
 from math import exp
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cutline.captioned import Captioned
 from cutline.errors import UsageError
 
 __all__ = ["Area", "Array", "Explainable", "Word", "looks", "words"]
@@ -18,32 +18,12 @@ Array = NDArray[np.floating]
 Area = tuple[float, float, float, float]
 
 
-class Explainable(Protocol):
-    """A caption with what its captioner knew of it. `cutline.Caption` is one."""
-
-    @property
-    def text(self) -> str:
-        """The caption."""
-
-    @property
-    def words(self) -> Sequence[str]:
-        """Its T words."""
-
-    @property
-    def log_probs(self) -> Sequence[float]:
-        """The natural log-probability of each word, T of them."""
-
-    @property
-    def confidence(self) -> float:
-        """Geometric mean of the words' probabilities, 0 to 1."""
+class Explainable(Captioned, Protocol):
+    """A caption of `T` words with its attention. `cutline.Caption` is one."""
 
     @property
     def attention(self) -> Array | None:
-        """Where the captioner looked for each word, (T, h, w); None where it does not attend."""
-
-    @property
-    def sentinel(self) -> Array | None:
-        """How much of each look went to the captioner's own memory instead, (T,), or None."""
+        """Attention of each word over the grid, (T, h, w); None where there is none."""
 
     @property
     def area(self) -> Area:

@@ -1,4 +1,4 @@
-"""One picture of a whole caption: a panel per word, in rows.
+"""Static explanation (PNG): a panel of attention per word, in rows.
 
 Shapes: `T` words, `H x W` a panel's picture. Lengths are in inches.
 """
@@ -51,7 +51,7 @@ _OF_MEMORY = " Memory: how much of the look went to its own memory instead of th
 
 
 class Layout(NamedTuple):
-    """Where everything goes; the origin is the lower left corner."""
+    """Geometry of the figure in inches; the origin is the lower left corner."""
 
     columns: int
     rows: int

@@ -1,4 +1,4 @@
-"""Where a captioner looked, laid over the photograph as light.
+"""Attention overlays: upsampled attention as light on the photograph.
 
 What it looked at keeps its colours; the rest fades to a dim grey, after the figures of Show,
 Attend and Tell (Xu et al., 2015). A colour map would repaint the photograph, and colours are

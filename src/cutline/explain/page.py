@@ -1,4 +1,4 @@
-"""A stand-alone HTML page: point at a word of the caption and see where the captioner looked."""
+"""Interactive explanation (HTML): point at a word and see its attention."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A stand-alone HTML report: scores on top, then pictures with their captions."""
+"""HTML report: scores on top, then pictures with their captions."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path

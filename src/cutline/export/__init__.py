@@ -1,15 +1,15 @@
-"""A trained network becomes ONNX graphs, compared with PyTorch before they are kept.
+"""ONNX export: a trained network as graphs, compared with PyTorch before they are saved.
 
-trace      three graphs of a network: encode, start, step
-operators  what PyTorch's exporter writes wrongly
-weights    graphs that read their weights from model.safetensors
-int8       products in eight bits
-compare    graphs against the network
+tracing     three graphs of a network: encode, start, step
+operators   replacements of what the exporter translates wrongly
+weights     graphs that read their weights from model.safetensors
+int8        products in eight bits
+comparison  graphs against the network
 """
 
-from cutline.export.compare import compare
+from cutline.export.comparison import compare
 from cutline.export.int8 import quantise
-from cutline.export.trace import Graphs, trace
-from cutline.export.weights import places, refer
+from cutline.export.tracing import Graphs, trace
+from cutline.export.weights import refer
 
-__all__ = ["Graphs", "compare", "places", "quantise", "refer", "trace"]
+__all__ = ["Graphs", "compare", "quantise", "refer", "trace"]

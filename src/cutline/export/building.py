@@ -1,4 +1,4 @@
-"""Adding nodes to an ONNX graph."""
+"""Graph editing: adding nodes to an ONNX graph."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Products of a graph in eight bits: each column of a weight and each row of inputs has a scale.
+"""Dynamic int8 quantisation of a graph's matrix products.
 
     x W  ~  (q(x) q(W)) * row * column,      q(W) = round(W / column), q(x) = round(x / row)
 

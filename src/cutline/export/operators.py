@@ -1,4 +1,4 @@
-"""Operators that PyTorch's exporter writes wrongly, written again.
+"""Replacements for operators that PyTorch's exporter translates wrongly.
 
 `onnxscript` (0.7.2) repeats rows along the axis before the right one where their number is free: of
 `memory.repeat_interleave(words.shape[0] // memory.shape[0], 0)`, by which captions get their image,

@@ -1,4 +1,4 @@
-"""Graphs that take their weights out of `model.safetensors`, where the weights are stored once.
+"""External weights: graphs that refer to `model.safetensors`, where weights are stored once.
 
 A weight in a graph is ONNX's external data: the file's name, an offset and a length. Weights that
 are stored smaller are unpacked by the graph itself (half precision: a cast; bytes: a cast and a
@@ -6,15 +6,14 @@ product with the scale of each row), which a runtime does once, when it loads th
 """
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import NamedTuple
 
 import onnx_ir as ir
 
+from cutline.captioner.weights import SCALE
 from cutline.export.building import insert_before
-from cutline.models.header import data_begins, read_header
+from cutline.models.header import Entry
 
-__all__ = ["Place", "places", "refer"]
+__all__ = ["refer"]
 
 KINDS = {
     "F64": ir.DataType.DOUBLE,
@@ -26,43 +25,29 @@ KINDS = {
     "U8": ir.DataType.UINT8,
     "BOOL": ir.DataType.BOOL,
 }
-SCALE = ".scale"  # after the name of a tensor that is stored in bytes
 
 
-class Place(NamedTuple):
-    """Where a tensor lies in a file."""
-
-    kind: ir.DataType
-    shape: tuple[int, ...]
-    offset: int
-    length: int
-
-
-def places(path: Path) -> dict[str, Place]:
-    """Read where the tensors of a safetensors file lie."""
-    begin = data_begins(path)
-    return {
-        name: Place(KINDS[entry.dtype], entry.shape, begin + entry.begin, entry.end - entry.begin)
-        for name, entry in read_header(path).items()
-    }
-
-
-def refer(model: ir.Model, stored: Mapping[str, Place], location: str) -> None:
+def refer(model: ir.Model, stored: Mapping[str, Entry], location: str) -> None:
     """Replace the weights in a graph by references to where they are stored.
 
     Constants that are stored nowhere (a mask, the scale of pixels) stay in the graph.
+
+    Args:
+        model: the graph.
+        stored: the tensors of a safetensors file, by `file_offsets`.
+        location: the file's name, relative to the graph's.
     """
     graph = model.graph
     for name, value in list(graph.initializers.items()):
         if name not in stored:
             continue
-        if name + SCALE in stored or stored[name].kind == ir.DataType.FLOAT16:
+        if name + SCALE in stored or stored[name].dtype == "F16":
             _unpack(graph, value, stored, location)
         else:
             value.const_value = _external(name, stored[name], location)
 
 
-def _unpack(graph: ir.Graph, value: ir.Value, stored: Mapping[str, Place], location: str) -> None:
+def _unpack(graph: ir.Graph, value: ir.Value, stored: Mapping[str, Entry], location: str) -> None:
     """Let the graph make single precision of a stored tensor before it is first used."""
     name = str(value.name)
     readers = {use.node for use in value.uses()}
@@ -81,11 +66,11 @@ def _unpack(graph: ir.Graph, value: ir.Value, stored: Mapping[str, Place], locat
 
 
 def _initializer(
-    graph: ir.Graph, name: str, tensor: str, stored: Mapping[str, Place], location: str
+    graph: ir.Graph, name: str, tensor: str, stored: Mapping[str, Entry], location: str
 ) -> ir.Value:
     value = ir.Value(
         name=name,
-        type=ir.TensorType(stored[tensor].kind),
+        type=ir.TensorType(KINDS[stored[tensor].dtype]),
         shape=ir.Shape(stored[tensor].shape),
         const_value=_external(name, stored[tensor], location),
     )
@@ -93,12 +78,12 @@ def _initializer(
     return value
 
 
-def _external(name: str, place: Place, location: str) -> ir.ExternalTensor:
+def _external(name: str, entry: Entry, location: str) -> ir.ExternalTensor:
     return ir.ExternalTensor(
         location,
-        place.offset,
-        place.length,
-        place.kind,
-        shape=ir.Shape(place.shape),
+        entry.begin,
+        entry.end - entry.begin,
+        KINDS[entry.dtype],
+        shape=ir.Shape(entry.shape),
         name=name,
     )

@@ -1,8 +1,9 @@
-"""Open any picture as upright RGB, or say in one sentence why not; find the pictures people mean.
+"""Image reading: any picture as upright RGB, or a sentence that says why not.
 
 `reading` is the way in; `sources` says where bytes come from, `kinds` what they are; `bands`,
 `png` and `tiff` decode pictures too large to be decoded whole; `mending` opens those that are a
-little broken; `colour`, `profiles` and `values` make RGB of them; `finding` walks folders.
+little broken; `colour`, `profiles` and `values` make RGB of them; `finding` walks folders;
+`unreadable` skips and reports what cannot be read.
 """
 
 from cutline.images.finding import FoundImages, find_images

@@ -1,4 +1,4 @@
-"""From any mode of Pillow's to RGB, in two steps.
+"""Colour modes: from any mode of Pillow's to RGB, in two steps.
 
 `flatten` may be done strip by strip; `to_rgb` sees the whole picture, made small by then.
 """

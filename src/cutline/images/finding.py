@@ -1,4 +1,4 @@
-"""Files, folders and globs become pictures to read; what is passed over is counted and named."""
+"""Picture search: files, folders and globs; what is passed over is counted and named."""
 
 import glob
 import os
@@ -17,7 +17,7 @@ _HEAD = 1024  # bytes that tell what a file is
 
 
 class FoundImages(NamedTuple):
-    """The files to read, in the order asked for, and what there is to say about the rest.
+    """Result of a search: files in the order asked for, and notes on the rest.
 
     `problems` has a (path, sentence) for what was not found. `notes` are sentences about what was
     passed over on purpose: pictures of kinds that cannot be read, counted, and links not followed.

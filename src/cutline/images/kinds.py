@@ -1,4 +1,4 @@
-"""What kind of picture bytes are, and which kinds can be read here."""
+"""Image formats: recognised by suffix and by first bytes, readable or not."""
 
 import re
 from importlib.util import find_spec

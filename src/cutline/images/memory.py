@@ -1,4 +1,4 @@
-"""How much memory decoding a picture whole would take, before any is taken."""
+"""Memory estimates: bytes that decoding a picture takes, before any are taken."""
 
 import ctypes
 import sys

@@ -1,4 +1,4 @@
-"""Pictures that lack little are opened, as viewers do; how much is missing is measured.
+"""Repair of damaged pictures that lack little, as viewers do it.
 
 A JPEG's missing end is written in, once as it should be and once after noise: what the noise
 changes was missing. Other pictures are decoded onto black and onto grey: what differs was missing.

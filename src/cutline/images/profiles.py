@@ -1,4 +1,4 @@
-"""Colour profiles (Display P3, Adobe RGB, printers' CMYK, grey): converted to sRGB."""
+"""Colour profiles (Display P3, Adobe RGB, printers' CMYK, grey): conversion to sRGB."""
 
 import io
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Silence what reads pictures, and leave every setting as it was.
+"""Silencing of decoders' own messages while pictures are read.
 
 Python's warnings and Pillow's log are silenced by their own means. libtiff alone of the C
 libraries prints to file descriptor 2 (libjpeg, libpng, libwebp and openjpeg print nothing through

@@ -1,4 +1,4 @@
-"""Open any picture as upright RGB, or say in one sentence why not.
+"""Image reader: any picture as upright RGB, or a sentence that says why not.
 
 Nothing of Pillow's or Python's settings stays changed: the size limit is checked here, and
 Pillow's warnings are silenced only while a picture is being read. An ordinary picture goes one

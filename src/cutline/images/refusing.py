@@ -1,4 +1,4 @@
-"""Say precisely why a picture of a kind that is not read here is refused."""
+"""Refusals: precise errors for kinds of pictures that are not read."""
 
 from pathlib import Path
 from typing import BinaryIO

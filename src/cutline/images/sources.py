@@ -1,4 +1,4 @@
-"""Where the bytes of a picture come from: a file, memory, a stream, an array."""
+"""Image sources: a file, memory, a stream, an array."""
 
 import io
 import stat

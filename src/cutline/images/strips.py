@@ -1,4 +1,4 @@
-"""Large pictures are made small strip by strip, so that no second one of their size is needed."""
+"""Strip-wise shrinking of large pictures, so that no second one of their size is needed."""
 
 from collections.abc import Iterable, Iterator
 from math import ceil, sqrt

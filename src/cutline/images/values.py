@@ -1,4 +1,4 @@
-"""Grey of more than 8 bits, and floats, become bytes, scaled by what is there.
+"""Value scaling: grey of more than 8 bits, and floats, become bytes.
 
 A file of 16 bits may hold 8, 10, 12 or 14, and one pixel of a float picture may mean "no data".
 So the range is that of nearly all values: of all where no few of them lie far outside.

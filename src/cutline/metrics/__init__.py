@@ -3,7 +3,7 @@
 scores          score() and compare(): captions and references in, figures and a signature out
 measures        each metric over tokenized captions
 bootstrap       95% intervals
-describe        how varied captions are, how they end, what repeats
+description     how varied captions are, how they end, what repeats
 tokenized       captions as tokens and as counted n-grams
 bleu            BLEU-1 to BLEU-4
 rouge           ROUGE-L
@@ -20,7 +20,7 @@ ptb_characters  its letters, digits and symbols
 from cutline.metrics.bleu import BleuTotals
 from cutline.metrics.bootstrap import Interval
 from cutline.metrics.cider import Cider, DocumentFrequencies
-from cutline.metrics.describe import Description, describe
+from cutline.metrics.description import Description, describe
 from cutline.metrics.ptb import ptb_tokenize
 from cutline.metrics.scores import (
     ALL_METRICS,

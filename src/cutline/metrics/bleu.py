@@ -27,7 +27,7 @@ TINY, SMALL = 1e-15, 1e-9
 
 @dataclass(frozen=True)
 class BleuTotals:
-    """What BLEU is computed from: lengths in words, and n-grams guessed and correct per order."""
+    """Sufficient statistics of BLEU: lengths in words, n-grams guessed and correct per order."""
 
     testlen: int = 0
     reflen: int = 0

@@ -1,4 +1,4 @@
-"""How much a figure depends on which images happened to be in the set.
+"""Bootstrap confidence intervals over images.
 
 The images are drawn again, as many, with replacement, and the corpus' figures are computed of each
 draw; the middle 95% of them is the interval. Two systems are compared on the same draws, so that
@@ -21,7 +21,7 @@ _AT_A_TIME = 256
 
 
 class Interval(NamedTuple):
-    """Where the middle 95% of the draws lie."""
+    """A 95% confidence interval: the percentiles 2.5 and 97.5 of the draws."""
 
     low: float
     high: float

@@ -1,4 +1,4 @@
-"""Java, for the scores that need it: where it is, whether it runs, and how one talks with it.
+"""Java subprocess: found, checked and talked with, for METEOR and SPICE.
 
 Nothing here starts before it is asked for, and no figure depends on the user's language.
 """

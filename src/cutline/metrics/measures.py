@@ -1,4 +1,4 @@
-"""Each metric over tokenized captions: its figures, also for other draws of the images.
+"""Metrics over tokenized captions: figures of the corpus, of each image, of redraws.
 
 Shapes: `I` images, `N` draws of `I` images with replacement, as counts (N, I).
 """
@@ -25,7 +25,7 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Measured:
-    """What one metric says of the corpus and of each image.
+    """Figures of one metric: of the corpus and of each image.
 
     `redraw` gives the corpus' figures for draws of images (N, I), by name, (N,) each.
     """

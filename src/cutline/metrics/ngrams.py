@@ -1,4 +1,4 @@
-"""The n-grams of many sentences at once, n = 1 to 4, as numbers.
+"""N-gram counts of many sentences at once, n = 1 to 4, as numbers.
 
 A word has a number; a longer n-gram has one for the pair of its prefix's number and its last word.
 So n-grams are equal exactly when their numbers are, and sorting integers does all the counting.

@@ -1,4 +1,4 @@
-"""Words as the reference COCO evaluation sees them.
+"""Penn Treebank tokenizer, as the reference COCO evaluation uses it.
 
 That pipeline runs the Penn Treebank tokenizer of Stanford CoreNLP 3.4.1 with `-preserveLines
 -lowerCase` and drops punctuation. This module gives the same words without Java.

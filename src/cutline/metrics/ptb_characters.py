@@ -1,4 +1,4 @@
-"""Which characters the reference tokenizer calls letters, digits and symbols.
+"""Character classes of the reference tokenizer: letters, digits and symbols.
 
 CoreNLP 3.4.1 was generated in 2014, so its alphabet is Unicode 6 without the supplementary planes:
 emoji and younger scripts are no token at all, they vanish. The ranges below were found by asking

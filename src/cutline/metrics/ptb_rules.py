@@ -1,4 +1,4 @@
-"""The rules of the Penn Treebank tokenizer, as CoreNLP 3.4.1 applies them to a caption.
+"""Rules of the Penn Treebank tokenizer, as CoreNLP 3.4.1 applies them to a caption.
 
 At each position every rule is tried and the longest match wins, counting what must follow the
 token; of two equally long ones the earlier. They follow the grammar of that tokenizer, restated for

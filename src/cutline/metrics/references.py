@@ -1,4 +1,4 @@
-"""References of many images, counted once for all candidates that will be compared with them.
+"""References of many images, counted once for all candidates.
 
 Shapes: `I` images, `S` references of all images, `C` candidates.
 """

@@ -43,7 +43,7 @@ References = Mapping[str, Sequence[str]] | Mapping[int, Sequence[str]]
 
 @dataclass(frozen=True)
 class Scores:
-    """What was measured, and how. All figures are from 0 to 1, but CIDEr, which is from 0 to 10.
+    """Figures and their signature. All are from 0 to 1, but CIDEr, which is from 0 to 10.
 
     A metric that was not asked for is nowhere; one that cannot be computed is in `skipped`, with
     the reason. `intervals` are 95% bootstrap intervals of the corpus' figures, where asked for.

@@ -1,4 +1,4 @@
-"""Candidates and references as the metrics read them: tokens, and their n-grams counted once."""
+"""Tokenized candidates and references, their n-grams counted once."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property

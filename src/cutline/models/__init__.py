@@ -1,4 +1,4 @@
-"""The captioners that come with Cutline, how a model is found by name, and what a list says of one.
+"""Shipped models: found by name, listed with a summary.
 
 header   what a safetensors file says of itself
 """
@@ -29,7 +29,7 @@ _FOLDER = Path(__file__).parent
 
 
 class Summary(NamedTuple):
-    """What a list says of a model: `score` is its CIDEr on validation, if it has one."""
+    """A line of `cutline models`; `score` is CIDEr on validation, if there is one."""
 
     decoder: str
     encoder: str

@@ -1,4 +1,4 @@
-"""The header of a safetensors file: names, types, shapes and places, without the numbers.
+"""Header of a safetensors file: names, types, shapes and offsets, without the numbers.
 
     8 bytes   length of the header, little-endian
     header    JSON: {name: {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, cast
 from cutline.errors import ModelError
 from cutline.untrusted import MEGABYTE, check_size, shortened
 
-__all__ = ["Entry", "data_begins", "read_header"]
+__all__ = ["Entry", "file_offsets", "read_header"]
 
 LARGEST_FILE = 40_000 * MEGABYTE  # timm's largest backbone has 27,000
 LARGEST_HEADER = 2 * MEGABYTE
@@ -65,10 +65,14 @@ def read_header(path: Path) -> dict[str, Entry]:
     return entries
 
 
-def data_begins(path: Path) -> int:
-    """Return the place in the file of byte 0 of its tensors."""
+def file_offsets(path: Path, header: Mapping[str, Entry]) -> dict[str, Entry]:
+    """Return a file's header with `begin` and `end` counted from the file's first byte."""
     with path.open("rb") as file:
-        return int(8 + struct.unpack("<Q", file.read(8))[0])
+        start = 8 + int(struct.unpack("<Q", file.read(8))[0])
+    return {
+        name: entry._replace(begin=start + entry.begin, end=start + entry.end)
+        for name, entry in header.items()
+    }
 
 
 def _read(path: Path, size: int) -> tuple[Any, int]:

@@ -1,17 +1,17 @@
-"""A captioner as PyTorch has it: an encoder and a decoder as one module, read, changed and saved.
+"""Captioner in PyTorch: encoder and decoder as one module, read, changed and saved.
 
-network   what is trained
-backend   captioning with it, on any device
-model     with its configuration and words: read and saved
-graphs    the ONNX graphs of a model folder
-storage   weights in half precision and in bytes
-shell     a network built without memory, compared with a file's header
-average   one model of several
+network    encoder and decoder as one module
+backend    captioning with it, on any device
+model      with its configuration and words: read and saved
+graphs     the ONNX graphs of a model folder
+storage    weights in half precision and in bytes
+shell      a network built without memory, compared with a file's header
+averaging  one model of several
 """
 
 import torch
 
-from cutline.network.average import average
+from cutline.network.averaging import average
 from cutline.network.backend import TorchBackend
 from cutline.network.model import Model, network_of
 from cutline.network.network import Network, build_network

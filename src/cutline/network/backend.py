@@ -1,4 +1,4 @@
-"""Captioning on PyTorch: any device, any decoder, the steps as they are trained.
+"""PyTorch backend: any device, any decoder, the steps as they are trained.
 
 Shapes: `B` images, `K` captions an image, `N = B * K`, `S` side in pixels.
 """
@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from cutline.captioner.backend import Begun, Bytes, Looked
+from cutline.captioner.backend import Bytes, Encoded, Started
 from cutline.decoders import TORCH
 from cutline.functional import Features
 from cutline.network.network import Network
@@ -26,18 +26,18 @@ class TorchBackend:
         self.grid = (network.encoder.height, network.encoder.width)
 
     @torch.inference_mode()
-    def encode(self, pixels: Bytes) -> Looked:
+    def encode(self, pixels: Bytes) -> Encoded:
         """See `Backend.encode`."""
         images = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(self._device)
         features = self.network.features(images)
-        return Looked(features.grid, features.pooled)
+        return Encoded(features.grid, features.pooled)
 
     @torch.inference_mode()
-    def start(self, looked: Looked) -> Begun:
+    def start(self, encoded: Encoded) -> Started:
         """See `Backend.start`."""
         decoder = self.network.decoder
-        memory = decoder.prepare(Features(looked.grid, looked.pooled, *self.grid))
-        return Begun(memory, decoder.start(memory))
+        memory = decoder.prepare(Features(encoded.grid, encoded.pooled, *self.grid))
+        return Started(memory, decoder.start(memory))
 
     @torch.inference_mode()
     def step(self, words: Ints, state: Any, memory: Any, *, best: int | None) -> Scored:  # noqa: ARG002

@@ -1,4 +1,4 @@
-"""The graphs of a model folder: traced once for each architecture, compared, written."""
+"""Graphs of a model folder: traced once for each architecture, compared, written."""
 
 import warnings
 from collections import OrderedDict
@@ -8,7 +8,8 @@ import onnx_ir as ir
 
 from cutline.captioner import ModelConfig, OnnxBackend
 from cutline.captioner.folder import WEIGHTS
-from cutline.export import Graphs, compare, places, quantise, refer, trace
+from cutline.export import Graphs, compare, quantise, refer, trace
+from cutline.models.header import file_offsets, read_header
 from cutline.network.backend import TorchBackend
 from cutline.network.network import Network
 from cutline.search import Words
@@ -40,7 +41,7 @@ def write_graphs(folder: Path, config: ModelConfig, network: Network) -> None:
             stacklevel=2,
         )
         network = Network(network.encoder, decoder).eval()
-    stored = places(folder / WEIGHTS)
+    stored = file_offsets(folder / WEIGHTS, read_header(folder / WEIGHTS))
     for name, model in _traced(config, network)._asdict().items():
         graph = model.clone()
         refer(graph, stored, WEIGHTS)
@@ -76,5 +77,5 @@ def _traced(config: ModelConfig, network: Network) -> Graphs:
     return _TRACED[key]
 
 
-def _write(model: ir.Model, path: Path) -> None:
-    path.write_bytes(ir.to_proto(model).SerializeToString())
+def _write(model: ir.Model, draft: Path) -> None:
+    draft.write_bytes(ir.to_proto(model).SerializeToString())

@@ -1,4 +1,4 @@
-"""A trained model as PyTorch has it: read, changed, saved with its graphs.
+"""Model: a trained network with its configuration and vocabulary; read, changed, saved.
 
 Shapes: `S` side of the encoder's input.
 """
@@ -45,7 +45,7 @@ __all__ = ["Model", "network_of"]
 
 @dataclass
 class Model:
-    """A network with all that makes a captioner of it."""
+    """A network with configuration, vocabulary and sureness."""
 
     config: ModelConfig
     network: Network
@@ -116,7 +116,7 @@ class Model:
                     f"{printable(folder)} cannot be written ({error}); make room."
                 ) from None
             (draft / WEIGHTS).chmod((draft / "config.json").stat().st_mode)  # it says 0600
-            self.vocabulary.save(draft / "tokenizer.json")
+            (draft / "tokenizer.json").write_text(self.vocabulary.text, encoding="utf-8")
             (draft / CARD).write_text(card(folder.name, config.model_dump()), encoding="utf-8")
             kept = {n: t for n, t in tensors.items() if not n.startswith(SURENESS)}
             write_graphs(draft, config, network_of(config, restore(kept)))

@@ -1,4 +1,4 @@
-"""An encoder and a decoder as one module: what is trained, saved and loaded."""
+"""Network: encoder and decoder as one module."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""A network built without memory, compared with what a file has, and only then given weights.
+"""Safe loading: a network built on `meta`, compared with a file, and only then given weights.
 
 PyTorch's `meta` device builds modules without allocating their tensors, so that what a stranger's
 `config.json` asks for can be compared with the file's header first. The encoder comes before the
@@ -42,7 +42,7 @@ Read = Callable[[list[str]], dict[str, Tensor]]
 
 
 class Described(Protocol):
-    """What of a `ModelConfig` decides a network."""
+    """The fields of a `ModelConfig` that decide a network."""
 
     @property
     def encoder(self) -> EncoderConfig:

@@ -1,4 +1,4 @@
-"""How weights lie in `model.safetensors`: as they are, in half precision, or as bytes.
+"""Weight storage: single precision, half precision, or int8 with a scale per row.
 
 As bytes, a matrix has a scale for each row (each output), the largest of the row over 127, kept
 under the tensor's name with `.scale` behind it; convolutions, where bytes cost captions, are kept

@@ -1,4 +1,4 @@
-"""Captions as files: the five formats, a results file that grows row by row, and sidecars.
+"""Result files of captions: five formats, grown row by row, and sidecars.
 
 formats   how a row is written and read back: text, json, csv; in `coco` COCO's results
 names     names of any bytes in a text file, and which picture a name means

@@ -1,4 +1,4 @@
-"""COCO's numbers of pictures: one for each, in a run and in the file that it goes on with."""
+"""COCO image ids: one for each picture of a run and of the file that it continues."""
 
 import re
 from collections import Counter

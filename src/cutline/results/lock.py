@@ -1,4 +1,4 @@
-"""One writer at a time: a lock that the system releases when its process ends, however it ends.
+"""Write lock: one writer at a time, released by the system when its process ends.
 
 Locks lie in the cache folder, by the file's absolute path, so that nothing lies beside the results.
 They hold for the processes of one user on one machine.

@@ -1,4 +1,4 @@
-r"""Names of files, which may hold any bytes, as text; and which picture a name means.
+r"""File names as text: any bytes escaped, and identity of the pictures they mean.
 
 A name that is not UTF-8 has half surrogate pairs for its odd bytes (PEP 383). Written to a file
 they become `\udcff`, as other characters that would break a row or command a terminal become `\n`

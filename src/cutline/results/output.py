@@ -1,4 +1,4 @@
-"""A results file that grows row by row, and is whole after each of them.
+"""Results file: grows row by row, and is whole after each of them.
 
 It is begun (or an older one replaced) when the first row is there, in a draft that is renamed.
 Each later row is written over the format's end, the end after it, in one go. What fails is cut

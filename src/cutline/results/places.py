@@ -1,4 +1,4 @@
-"""Where Cutline keeps what it must know of a user's files, but not among them."""
+"""Places in the cache of facts about a user's files."""
 
 import hashlib
 import os

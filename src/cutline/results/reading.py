@@ -1,4 +1,4 @@
-"""What a results file holds: which kind it is, its rows, and where the last whole one ends."""
+"""Results reader: format, rows, and the end of the last whole row of a file."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ __all__ = ["Content", "read_content", "read_rows", "recognise"]
 
 
 class Content(NamedTuple):
-    """What a file holds.
+    """Content of a results file.
 
     Attributes:
         rows: its whole rows, without their captions.

@@ -1,53 +1,30 @@
-"""One picture's caption, as a model gives it and as a file gives it back."""
+"""Rows: one picture's caption, to be written or read back."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from cutline.captioned import Captioned
 
-__all__ = ["Captioned", "Row", "StoredRow"]
+__all__ = ["JudgedCaption", "Row", "StoredRow"]
 
 
-class Captioned(Protocol):
-    """A caption with what its captioner knew of it. `cutline.Caption` is one."""
-
-    @property
-    def text(self) -> str:
-        """The caption."""
+class JudgedCaption(Captioned, Protocol):
+    """A caption, and whether its captioner is sure of it. `cutline.Caption` is one."""
 
     @property
     def hedged(self) -> str:
         """The caption, with a word of doubt before it where there is reason to."""
 
     @property
-    def words(self) -> Sequence[str]:
-        """Its words."""
-
-    @property
-    def log_probs(self) -> Sequence[float]:
-        """The natural log-probability of each word."""
-
-    @property
-    def confidence(self) -> float:
-        """How sure the captioner is, 0 to 1."""
-
-    @property
     def unsure(self) -> bool | None:
-        """Whether it is not; None where the model is not calibrated."""
-
-    @property
-    def sentinel(self) -> "NDArray[np.floating[Any]] | None":
-        """How much of each look went to the captioner's own memory instead, or None."""
+        """Whether the captioner is not sure; None where the model is not calibrated."""
 
 
 class Row(NamedTuple):
     """One picture's caption, to be written."""
 
     image: Path
-    caption: Captioned
+    caption: JudgedCaption
     model: str
 
     def to_dict(self) -> dict[str, Any]:

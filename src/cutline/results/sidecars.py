@@ -1,4 +1,4 @@
-"""Captions beside pictures: photo.txt holds the words, photo.json all that is known.
+"""Sidecars: captions beside pictures, in photo.txt or photo.json.
 
 Each picture has files of its own. Where photo.txt is another picture's, or is itself an input, the
 caption of photo.png goes to photo.png.txt. Whose a text is, is kept in the cache folder: a text of

@@ -1,7 +1,7 @@
 """Greedy search, beam search and sampling, over any step callable, without PyTorch."""
 
-from cutline.search.arrays import NUMPY, Arrays, NumpyArrays, Scored, Step
-from cutline.search.beam import beam
+from cutline.search.arrays import NUMPY, Arrays, NumpyArrays, Scored, SelectableStep, Step
+from cutline.search.beam_search import beam
 from cutline.search.follow import greedy, sample
 from cutline.search.trail import Hypothesis
 from cutline.search.words import Words
@@ -12,6 +12,7 @@ __all__ = [
     "Hypothesis",
     "NumpyArrays",
     "Scored",
+    "SelectableStep",
     "Step",
     "Words",
     "beam",

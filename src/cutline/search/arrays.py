@@ -1,4 +1,4 @@
-"""The seam between search and whatever computes the scores.
+"""Array operations and step protocol of a search.
 
 Search keeps its own small tables in numpy. What it needs of the big arrays is these four
 operations, so that the same search drives PyTorch on any device and ONNX Runtime without PyTorch.
@@ -6,25 +6,26 @@ operations, so that the same search drives PyTorch on any device and ONNX Runtim
 Shapes: `N` captions, `V` vocabulary.
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "LET_GO",
     "NUMPY",
+    "SHRINK",
     "Arrays",
     "Flags",
     "Floats",
     "Ints",
     "NumpyArrays",
     "Scored",
+    "SelectableStep",
     "Step",
-    "let_go",
+    "shrink",
 ]
 
-LET_GO = 0.75  # images that are done are let go of when no more than this share goes on
+SHRINK = 0.75  # a batch is made smaller when no more than this share of its images is open
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
@@ -32,7 +33,7 @@ Flags = NDArray[np.bool_]
 
 
 class Scored(NamedTuple):
-    """What a step gives: `scores` (N, V), not normalised, the next state, and where it looked.
+    """Output of a step: `scores` (N, V), not normalised, the next state, the attention.
 
     `attention` is (N, R) and `sentinel` (N,), each may be absent.
     """
@@ -53,16 +54,19 @@ class Step(Protocol):
         """Read `words` (N,) in `state`."""
 
 
-def let_go(step: Step, places: Ints, *, of: int) -> Step | None:
-    """Return what steps the images at these places only, if that is worth it and can be had.
+@runtime_checkable
+class SelectableStep(Step, Protocol):
+    """A step of which a batch of fewer images can be had, when the others are done."""
 
-    A step that can has a method `keep(places)`, which returns the new one.
-    """
-    keep = getattr(step, "keep", None)
-    if keep is None or not 0 < len(places) <= LET_GO * of:
+    def select(self, images: Ints, /) -> Step:
+        """Return the step of these images only, by their number from 0 to `B - 1`."""
+
+
+def shrink(step: Step, images: Ints, *, of: int) -> Step | None:
+    """Return the step of these images only, if they are few enough and it can be had."""
+    if not isinstance(step, SelectableStep) or not 0 < len(images) <= SHRINK * of:
         return None
-    fewer: Step = keep(places)
-    return fewer
+    return step.select(images)
 
 
 class Arrays(Protocol):

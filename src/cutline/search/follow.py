@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cutline.errors import UsageError
-from cutline.search.arrays import NUMPY, Arrays, Floats, Ints, Scored, Step, let_go
+from cutline.search.arrays import NUMPY, Arrays, Floats, Ints, Scored, Step, shrink
 from cutline.search.trail import Hypothesis, Trail
 from cutline.search.words import Words
 
@@ -99,7 +99,7 @@ def _follow(
     arrays: Arrays,
     alone: bool = False,
 ) -> list[Hypothesis]:
-    """Follow each row; with `alone`, one of each image, images that are done are let go of."""
+    """Follow each row; with `alone`, one of each image, images that are done leave the batch."""
     trail = Trail(arrays)
     caption = np.arange(rows)  # which one each row is of
     found: dict[int, Hypothesis] = {}
@@ -107,28 +107,28 @@ def _follow(
     ended = np.zeros(rows, dtype=np.int64)  # the number of steps until <end>, 0 while there is none
     steps = 0
 
-    def read(some: Ints) -> None:
+    def finish(some: Ints) -> None:
         for row in some:
             end = int(ended[row])
-            found[int(caption[row])] = trail.read(row, end or steps, finished=end > 0)
+            found[int(caption[row])] = trail.hypothesis(row, end or steps, finished=end > 0)
 
     while steps < max_words and not ended.all():
         scored = step(current, state)
         state = scored.state
         current, log_probs = choose(scored)
-        trail.look(scored)
-        trail.choose(np.arange(len(caption)), current, log_probs)
+        trail.record_attention(scored)
+        trail.record_choice(np.arange(len(caption)), current, log_probs)
         steps += 1
         ended[(ended == 0) & (current == words.end)] = steps
-        going = np.flatnonzero(ended == 0)
-        fewer = let_go(step, going, of=len(ended)) if alone else None
-        if fewer is not None:
-            step = fewer
-            read(np.flatnonzero(ended))
-            trail.keep(going)
-            current, ended, caption = current[going], ended[going], caption[going]
-            state = arrays.take(state, going)
-    read(np.arange(len(caption)))
+        open_ = np.flatnonzero(ended == 0)
+        smaller = shrink(step, open_, of=len(ended)) if alone else None
+        if smaller is not None:
+            step = smaller
+            finish(np.flatnonzero(ended))
+            trail.select(open_)
+            current, ended, caption = current[open_], ended[open_], caption[open_]
+            state = arrays.take(state, open_)
+    finish(np.arange(len(caption)))
     return [found[number] for number in range(rows)]
 
 

@@ -1,4 +1,4 @@
-"""What a search remembers of its steps, and how a caption is read back from it.
+"""Back-pointers of a search, and how a caption is read back from them.
 
 Shapes: `N` captions, `R` regions, `T` words.
 """
@@ -32,7 +32,7 @@ class Hypothesis:
 
 @dataclass
 class Trail:
-    """Per step: the row each choice came from, the word, its log-probability, and the look."""
+    """Per step: parent row of each choice, its word, its log-probability, the attention."""
 
     arrays: Arrays
     parents: list[Ints] = field(default_factory=list)
@@ -41,26 +41,26 @@ class Trail:
     attention: list[Floats] = field(default_factory=list)
     sentinel: list[Floats] = field(default_factory=list)
 
-    def look(self, scored: Scored) -> None:
-        """Remember where a step looked."""
+    def record_attention(self, scored: Scored) -> None:
+        """Append the attention and the sentinel of a step."""
         if scored.attention is not None:
             self.attention.append(self.arrays.numpy(scored.attention))
         if scored.sentinel is not None:
             self.sentinel.append(self.arrays.numpy(scored.sentinel))
 
-    def choose(self, parents: Ints, words: Ints, log_probs: Floats) -> None:
-        """Remember what was chosen: for each new row its parent row, word and log-probability."""
+    def record_choice(self, parents: Ints, words: Ints, log_probs: Floats) -> None:
+        """Append a choice: for each new row its parent row, word and log-probability."""
         self.parents.append(parents)
         self.words.append(words)
         self.log_probs.append(log_probs)
 
-    def keep(self, rows: Ints) -> None:
-        """Go on from these rows only; what stood in the others must have been read."""
+    def select(self, rows: Ints) -> None:
+        """Leave these rows only; hypotheses of the others must have been taken before."""
         self.parents[-1] = self.parents[-1][rows]
         self.words[-1] = self.words[-1][rows]
         self.log_probs[-1] = self.log_probs[-1][rows]
 
-    def read(
+    def hypothesis(
         self, row: int, steps: int, *, finished: bool, score: float | None = None
     ) -> Hypothesis:
         """Read the caption that stands in `row` after `steps` steps.

@@ -1,4 +1,4 @@
-"""The numbers of the words that search treats apart."""
+"""Special words of a search: start, end, and those never written."""
 
 from typing import NamedTuple, Protocol
 
@@ -17,7 +17,7 @@ class _Vocabulary(Protocol):
 
 
 class Words(NamedTuple):
-    """Where a caption starts and ends, and what it may never contain."""
+    """Special words of a search: where a caption starts and ends, and what it never contains."""
 
     start: int
     end: int

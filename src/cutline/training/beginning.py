@@ -1,4 +1,4 @@
-"""What a run begins with: a network with fresh weights, or those of a model trained before."""
+"""Initial network and vocabulary of a run: fresh, or those of a trained model."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,7 +20,7 @@ FREE = {
         "expectation", "expectation_epochs", "inference", "samples", "credit", "baseline",
         "reinforce_weight", "entropy_weight", "sentinel_dropout",
     },
-    "encoder": {"weights", "trainable", "learning_rate", "from_epoch", "batch_norm", "mirror"},
+    "encoder": {"weights", "trainable", "learning_rate", "unfreeze_epoch", "batch_norm", "mirror"},
 }  # fmt: skip
 
 

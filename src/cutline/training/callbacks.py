@@ -1,4 +1,4 @@
-"""What happens beside the steps: models and checkpoints are saved, speed is measured."""
+"""Lightning callbacks: models and checkpoints, speed, early stop, averaged weights."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""Shorten a gradient that is too long, and leave one alone that is not."""
+"""Gradient clipping by the global norm."""
 
 from collections.abc import Iterable
 

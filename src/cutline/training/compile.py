@@ -1,4 +1,4 @@
-"""Whether a training is long enough for PyTorch's compiler to pay."""
+"""Decision whether `torch.compile` pays for a training."""
 
 from cutline.compiled import compiler
 from cutline.config import Recipe

@@ -1,4 +1,4 @@
-"""Curves for TensorBoard, whose writer speaks of a full disk as the house does."""
+"""TensorBoard logger that reports a full disk as the house does."""
 
 import threading
 from collections.abc import Iterator, Mapping

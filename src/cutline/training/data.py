@@ -1,4 +1,4 @@
-"""From a recipe's data section to batches: the examples that can be used, and what is fed of them.
+"""Training data: usable examples of a recipe's data set, and the network's inputs of them.
 
 With a frozen encoder, features are computed once into the cache; when it is trained, or sees
 another view of a picture each time, pictures are fed.

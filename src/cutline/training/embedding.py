@@ -1,4 +1,4 @@
-"""The words' embedding begins as vectors that were learned from much text.
+"""Pretrained word embeddings: initial values from text vectors.
 
 Words that have no vector are drawn from the distribution of those that have one: each number from a
 normal with the mean and the standard deviation that the vectors have in that place.

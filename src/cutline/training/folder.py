@@ -1,4 +1,4 @@
-"""The folder of a run: made new, or gone on with by the same recipe, longer if one likes.
+"""Run folder: made new, or continued by the same recipe.
 
 Everything may differ that changes no step of what was trained: threads, the compiler, how many
 epochs there shall be, and the patience.
@@ -37,7 +37,7 @@ def prepare(out: Path, recipe: Recipe, *, resume: bool) -> list[str]:
                 f"{printable(out)} is not empty and nothing there is overwritten; add --resume to "
                 "go on with it, or give another folder with --out."
             )
-        before = read_recipe(kept) if kept.is_file() else recipe
+        before = read_recipe(kept, saved=True) if kept.is_file() else recipe
         notes = _going_on(out, before, recipe)
         _tidy(out)
     write_text(kept, yaml.safe_dump(recipe.model_dump(), sort_keys=False))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from cutline.captioner import Looked, generate
+from cutline.captioner import Encoded, generate
 from cutline.config import Recipe
 from cutline.data.batches import Batch
 from cutline.errors import DataError
@@ -73,7 +73,7 @@ class TrainingModule(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Tell both parts; the encoder is let go when its time has come."""
-        self.network.encoder.hold(self.current_epoch + 1 < self.recipe.encoder.from_epoch)
+        self.network.encoder.hold(self.current_epoch + 1 < self.recipe.encoder.unfreeze_epoch)
         self.network.decoder.begin_epoch(self.current_epoch + 1)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
@@ -113,8 +113,8 @@ class TrainingModule(L.LightningModule):
             _, words = read_references(self.network.decoder, features, batch, special)
             self._check("cross-entropy", float(words.cross_entropy))
             backend = TorchBackend(self.network)
-            looked = Looked(features.grid, features.pooled)
-            found = generate(backend, looked, self.vocabulary, search)
+            encoded = Encoded(features.grid, features.pooled)
+            found = generate(backend, encoded, self.vocabulary, search)
         self.captions.update(
             {image: best[0].text for image, best in zip(batch.ids, found, strict=True)}
         )
@@ -149,7 +149,7 @@ class TrainingModule(L.LightningModule):
         captions = {image: split(text) for image, text in captions.items()}
         cider = score(captions, references, metrics=("CIDEr",)).corpus["CIDEr"]
         self._check("CIDEr", cider)
-        self.log(self.recipe.training.chosen_by, cider)
+        self.log(self.recipe.training.monitor, cider)
         self.log("val CIDEr", cider, prog_bar=True, logger=False)
         if isinstance(self.schedule, Plateau):
             self.schedule.judge(cider)

@@ -1,4 +1,4 @@
-"""What a training step makes small: the references' words, or what rewards captions of its own.
+"""Training objectives: likelihood, and self-critical CIDEr-D.
 
 Shapes: `B` images, `K` captions an image, `N` captions of all images, `S` samples of each image.
 """
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from cutline.captioner import Looked, generate
+from cutline.captioner import Encoded, generate
 from cutline.config import HardConfig, Recipe, SearchConfig
 from cutline.data.batches import Batch
 from cutline.decoders import Decoder, Rollout, Unrolled, rollout, unroll
@@ -36,7 +36,7 @@ END = "<end>"
 
 
 class Loss(NamedTuple):
-    """What is made small, the figures to show, and how many captions they are of."""
+    """A loss, figures to show, and how many captions they are of."""
 
     value: Tensor
     figures: dict[str, Tensor]
@@ -44,7 +44,7 @@ class Loss(NamedTuple):
 
 
 class Objective(nn.Module):
-    """Makes a `Loss` of a network and a batch; its buffers belong to the checkpoint."""
+    """Base of the objectives: a `Loss` of a network and a batch; buffers are checkpointed."""
 
     def forward(self, network: Network, batch: Batch, *, sampling: float = 0.0) -> Loss:
         """Make the loss; `sampling` is scheduled sampling's probability (`unroll`)."""
@@ -88,8 +88,10 @@ class Likelihood(Objective):
             figures["attention_peak"] = unrolled.attention.amax(-1).sum().detach() / words.words
         penalty = getattr(self.decoder, "penalty", 0.0)
         if penalty and unrolled.attention is not None:
-            looked = unrolled.attention.flatten(0, 1)[lengths > 0]
-            figures["attention_penalty"] = doubly_stochastic_penalty(looked, lengths[lengths > 0])
+            attention = unrolled.attention.flatten(0, 1)[lengths > 0]
+            figures["attention_penalty"] = doubly_stochastic_penalty(
+                attention, lengths[lengths > 0]
+            )
             value = value + penalty * figures["attention_penalty"]
         figures["loss"] = value.detach()
         if self.reinforce is not None:
@@ -165,7 +167,7 @@ class SelfCritical(Objective):
         """Caption greedily, without dropout; return the rewards (B, 1)."""
         training = network.decoder.training
         network.decoder.eval()
-        seen = Looked(features.grid.detach(), features.pooled.detach())
+        seen = Encoded(features.grid.detach(), features.pooled.detach())
         found = generate(TorchBackend(network), seen, self.vocabulary, self.search)
         network.decoder.train(training)
         said = [_tokens(" ".join(best.words), ended=best.finished) for (best, *_) in found]

@@ -1,4 +1,4 @@
-"""How hard attention learns where to look, with the baselines that this takes.
+"""REINFORCE for hard attention, and its baselines.
 
 Xu et al. 2015 (arXiv 1502.03044), section 4.1; see `cutline.losses.reinforce`.
 
@@ -18,18 +18,18 @@ __all__ = ["Reinforce"]
 
 
 class Reinforce(nn.Module):
-    """The two terms of REINFORCE, of whole captions or of the words that are left.
+    """The loss of the sampled regions: REINFORCE's term, and that of the attention's entropy.
 
-    What a place is judged by, `decoder.credit`:
+    `decoder.credit` is the reward of a sampled region. `caption` is the paper's: the
+    log-probability of the whole caption, with one moving average as its baseline. `reward_to_go`
+    leaves out the words before the region was sampled, which it cannot have changed, and has a
+    moving average for each number of words that are left.
 
-    `caption` is the paper's: the log-probability of the whole caption, against one moving average.
-    `future` leaves out the words before it, which it cannot have changed, and has a moving average
-    for each number of words that are left.
-
-    And against what, `decoder.baseline`: `moving` is that average; `others` is the mean of what the
-    other samples of the same caption reached, on the expected context or drawn (Kool et al. 2019,
-    "Buy 4 REINFORCE samples, get a baseline for free!"). None depends on the places that it judges,
-    so the estimator stays unbiased, and its variance falls.
+    `decoder.baseline` is what is subtracted from the reward. `moving` is that average;
+    `leave_one_out` is the mean reward of the other samples of the same caption, on the expected
+    context or drawn (Kool et al. 2019, "Buy 4 REINFORCE samples, get a baseline for free!"). No
+    baseline depends on the regions that it is subtracted for, so the estimator stays unbiased, and
+    its variance falls.
     """
 
     baseline: Tensor
@@ -37,8 +37,8 @@ class Reinforce(nn.Module):
     def __init__(self, config: HardConfig, max_words: int) -> None:
         super().__init__()
         self.config = config
-        # no average before the first batch, which is judged by its own mean
-        size = (max_words + 2,) if config.credit == "future" else ()
+        # no average before the first batch, whose baseline is its own mean
+        size = (max_words + 2,) if config.credit == "reward_to_go" else ()
         self.register_buffer("baseline", torch.full(size, torch.nan))
 
     def forward(
@@ -57,21 +57,17 @@ class Reinforce(nn.Module):
         drawn = region >= 0
         if not drawn.any():
             return log_prob.new_zeros(()), {}
-        judge = self._whole if self.config.credit == "caption" else self._future
-        terms, figures = judge(unrolled, log_likelihood, lengths.flatten(), drawn, steps)
+        by_caption = self.config.credit == "caption"
+        terms_of = self._whole_caption if by_caption else self._reward_to_go
+        terms, figures = terms_of(unrolled, log_likelihood, lengths.flatten(), drawn, steps)
         return terms, {
             **figures,
             "reinforce_baseline": self.baseline.nanmean(),
             "attention_entropy": entropy.sum().detach() / drawn.sum(),
         }
 
-    def _whole(
-        self,
-        unrolled: Unrolled,
-        log_likelihood: Tensor,
-        lengths: Tensor,
-        drawn: Tensor,
-        steps: int,
+    def _whole_caption(
+        self, unrolled: Unrolled, log_likelihood: Tensor, lengths: Tensor, drawn: Tensor, steps: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
         location = unrolled.location
         assert location is not None
@@ -82,59 +78,54 @@ class Reinforce(nn.Module):
             steps=steps,
         )
         sampled = by_caption(drawn.to(log_likelihood.dtype)) > 0
-        reached = by_caption(log_likelihood)
-        judged = reached[sampled]
-        baseline = torch.where(self.baseline.isnan(), judged.mean(), self.baseline)
-        self.baseline.copy_(moving_baseline(baseline, judged))
-        if self.config.baseline == "others":
-            baseline = self._others(reached)[sampled]
+        rewards = by_caption(log_likelihood)
+        reward = rewards[sampled]
+        baseline = torch.where(self.baseline.isnan(), reward.mean(), self.baseline)
+        self.baseline.copy_(moving_baseline(baseline, reward))
+        if self.config.baseline == "leave_one_out":
+            baseline = self._leave_one_out(rewards)[sampled]
         terms = self._terms(
-            judged,
+            reward,
             by_caption(location.log_prob)[sampled],
             by_caption(location.entropy)[sampled],
             baseline,
         )
-        share = len(judged) / int((lengths > 0).sum())  # the others are on the expected context
-        return terms * share, {"reinforce_reward": judged.mean()}
+        share = len(reward) / int((lengths > 0).sum())  # the others are on the expected context
+        return terms * share, {"reinforce_reward": reward.mean()}
 
-    def _future(
-        self,
-        unrolled: Unrolled,
-        log_likelihood: Tensor,
-        lengths: Tensor,
-        drawn: Tensor,
-        steps: int,
+    def _reward_to_go(
+        self, unrolled: Unrolled, log_likelihood: Tensor, lengths: Tensor, drawn: Tensor, steps: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
         location, places = unrolled.location, unrolled.places
         assert location is not None
         table = log_likelihood.new_zeros(len(lengths) * steps).index_copy(0, places, log_likelihood)
         table = table.view(-1, steps)
         table = table.flip(1).cumsum(1).flip(1)
-        ahead = table.flatten()[places][drawn]
+        to_go = table.flatten()[places][drawn]
         left = (lengths[places // steps] - places % steps)[drawn]
-        seen = torch.bincount(left, minlength=len(self.baseline))
-        mean = torch.zeros_like(self.baseline).index_add(0, left, ahead) / seen
+        count = torch.bincount(left, minlength=len(self.baseline))
+        mean = torch.zeros_like(self.baseline).index_add(0, left, to_go) / count
         baseline = torch.where(self.baseline.isnan(), mean, self.baseline)
         moved = 0.9 * baseline + 0.1 * mean
-        self.baseline.copy_(torch.where(seen > 0, moved, baseline))
-        if self.config.baseline == "others":
-            against = self._others(table).flatten()[places][drawn]
+        self.baseline.copy_(torch.where(count > 0, moved, baseline))
+        if self.config.baseline == "leave_one_out":
+            baselines = self._leave_one_out(table).flatten()[places][drawn]
         else:
-            against = baseline[left]
-        terms = self._terms(ahead, location.log_prob[drawn], location.entropy[drawn], against)
+            baselines = baseline[left]
+        terms = self._terms(to_go, location.log_prob[drawn], location.entropy[drawn], baselines)
         captions = int((lengths > 0).sum())
-        return terms * (len(ahead) / captions), {"reinforce_reward": ahead.mean()}
+        return terms * (len(to_go) / captions), {"reinforce_reward": to_go.mean()}
 
-    def _others(self, reached: Tensor) -> Tensor:
+    def _leave_one_out(self, rewards: Tensor) -> Tensor:
         """Return the mean of the other samples of the same caption; shapes stay, (N,) or (N, T)."""
         samples = self.config.samples
-        each = reached.view(-1, samples, *reached.shape[1:])
-        others = (each.sum(1, keepdim=True) - each) / (samples - 1)
-        return others.view_as(reached)
+        each = rewards.view(-1, samples, *rewards.shape[1:])
+        mean = (each.sum(1, keepdim=True) - each) / (samples - 1)
+        return mean.view_as(rewards)
 
-    def _terms(self, judged: Tensor, log_prob: Tensor, entropy: Tensor, baseline: Tensor) -> Tensor:
+    def _terms(self, reward: Tensor, log_prob: Tensor, entropy: Tensor, baseline: Tensor) -> Tensor:
         return reinforce(
-            judged,
+            reward,
             log_prob,
             entropy,
             baseline=baseline,

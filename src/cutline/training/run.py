@@ -1,4 +1,4 @@
-"""A recipe becomes a model.
+"""Training run: a recipe becomes a model.
 
 OUT/best/                    the model whose captions scored best on validation
 OUT/last/                    the model after the last epoch
@@ -99,7 +99,7 @@ def train(
         network.decoder, vocabulary, captions, recipe, progress, resumed=resumed
     ):
         say(note)
-    if network.encoder.trains and recipe.encoder.batch_norm == "kept":
+    if network.encoder.trains and recipe.encoder.batch_norm == "frozen":
         keep_norms(network.encoder)
     network.to("cuda" if torch.cuda.is_available() else "cpu")
     loaders, notes = _loaders(splits, network, vocabulary, recipe, progress)
@@ -108,9 +108,9 @@ def train(
     say(_sizes(network, vocabulary, recipe))
     started = time.perf_counter()
     save = _saver(network, vocabulary, recipe, splits, started, len(loaders[0].dataset))
-    average = recipe.training.average
+    average = recipe.training.ema_decay
     averaged = None if average is None else Averaged(decay=average)
-    keep = KeepModels(out, save, recipe.training.chosen_by, averaged)
+    keep = KeepModels(out, save, recipe.training.monitor, averaged)
     train_references, val_references = (
         {example.image_id: example.captions for example in examples}
         for examples in (splits.train, splits.val)
@@ -168,9 +168,9 @@ def _trainer(recipe: Recipe, out: Path, keep: KeepModels, say: Say) -> L.Trainer
     if keep.averaged is not None:
         callbacks.append(keep.averaged)
     if training.patience:
-        callbacks.append(StopEarly(training.patience, training.chosen_by, say))
+        callbacks.append(StopEarly(training.patience, training.monitor, say))
     # several devices wait for each gradient, and an encoder on hold has none
-    held = recipe.encoder.from_epoch > 1 and torch.cuda.device_count() > 1
+    held = recipe.encoder.unfreeze_epoch > 1 and torch.cuda.device_count() > 1
     return L.Trainer(
         max_epochs=training.epochs,
         strategy="ddp_find_unused_parameters_true" if held else "auto",
@@ -233,7 +233,7 @@ def _saver(
 def _sizes(network: Network, vocabulary: Vocabulary, recipe: Recipe) -> str:
     decoder = sum(p.numel() for p in network.decoder.parameters()) / 1e6
     encoder = sum(p.numel() for p in network.encoder.parameters()) / 1e6
-    start = recipe.encoder.from_epoch
+    start = recipe.encoder.unfreeze_epoch
     state = "trained" if network.encoder.trains else "frozen"
     state += f" from epoch {start}" if start > 1 else ""
     return (

@@ -1,4 +1,4 @@
-"""What changes from step to step or epoch to epoch: learning rates and scheduled sampling.
+"""Schedules: learning rates by step, scheduled sampling by epoch.
 
 A learning rate's schedule is a factor of the full rate by step. All of them rise to it first.
 """

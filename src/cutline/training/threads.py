@@ -1,4 +1,4 @@
-"""How many CPU threads to train with.
+"""Choice of the number of CPU threads for training.
 
 A step of a small decoder is thousands of small operations. Threads make it little faster on an idle
 machine, and ten times slower on a busy one, because they spin for each other. So it is measured.

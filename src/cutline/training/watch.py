@@ -1,4 +1,4 @@
-"""Stops a training that has nothing left to learn from, and warns of one that goes astray.
+"""Watchdog: stops a training whose loss or gradient is not finite, warns of one that diverges.
 
 A loss or a gradient that is not finite makes every weight so, and a model of such weights captions
 nothing. On a CPU a step is judged before it changes a weight; a GPU would have to be waited for, so
@@ -36,7 +36,7 @@ class Seen(NamedTuple):
 
 
 class Watch:
-    """Judges loss and gradient of each step, and a network before it is judged and saved.
+    """Judges loss and gradient of each step, and weights before they are validated and saved.
 
     Args:
         recipe: names the fields to change.

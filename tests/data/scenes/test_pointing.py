@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from scene_oracle import scene_of, thing
 
 from cutline.data.scenes import Scene, chance, points_at
+from support.scene_oracle import scene_of, thing
 
 # A square of the left top quarter's middle, and one of the right bottom quarter's.
 CORNERS = scene_of(thing("small red square", 0.2, 0.2), thing("small blue square", 0.8, 0.8))

@@ -6,12 +6,12 @@ from math import pi
 
 import numpy as np
 import pytest
-from scene_oracle import scene_of, thing
 
 from cutline.data.scenes import Scene, Thing, draw
 from cutline.data.scenes.outlines import outline, stamp
 from cutline.data.scenes.words import COLOURS, SHAPES, SIZES
 from cutline.errors import UsageError
+from support.scene_oracle import scene_of, thing
 
 SCENES = [Scene.from_seed(seed) for seed in range(1000)]
 

@@ -1,10 +1,10 @@
 from collections import Counter
 
 import pytest
-from scene_oracle import scene_of, thing
 
 from cutline.data.scenes import Scene, captions
 from cutline.errors import UsageError
+from support.scene_oracle import scene_of, thing
 
 SCENES = [Scene.from_seed(seed) for seed in range(1500)]
 CAPTIONS = [captions(scene) for scene in SCENES]

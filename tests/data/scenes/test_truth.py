@@ -2,10 +2,10 @@ import re
 from itertools import pairwise
 
 import pytest
-from scene_oracle import judge, scene_of, thing
 
 from cutline.data.scenes import Scene, captions, grounding, is_true, read
 from cutline.data.scenes.words import COLOURS, DIRECTIONS, PLACES, PLURALS, SHAPES, SIZES
+from support.scene_oracle import judge, scene_of, thing
 
 SCENES = [Scene.from_seed(seed) for seed in range(2500)]
 

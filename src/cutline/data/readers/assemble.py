@@ -1,4 +1,4 @@
-"""From the entries that a format's reader found to a `Dataset`: the rules all formats share."""
+"""Assembly of a `Dataset` from a reader's entries: the rules that all formats share."""
 
 import hashlib
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Under which names tables and JSON keep an image and its caption: one list for all readers."""
+"""Column names of images and captions in tables and JSON: one list for all readers."""
 
 import re
 from collections.abc import Collection, Sequence

@@ -1,4 +1,4 @@
-"""What the readers share about files: text, JSON of a known shape, and where the images are."""
+"""File helpers of the readers: text, JSON of a known shape, folders of images."""
 
 import os
 import re

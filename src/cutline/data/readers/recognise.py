@@ -1,4 +1,4 @@
-"""Find out which format a path holds, say so, and read it.
+"""Format recognition: which reader a path is for.
 
 Where a folder holds several formats, the order of `FORMATS` decides, and a note names the rest.
 """

@@ -20,7 +20,7 @@ SIDECARS = (".txt", ".caption", ".json")  # the first that is there counts
 
 
 class Beside(NamedTuple):
-    """What one folder holds: pictures, each with its caption file or None."""
+    """Content of one folder: pictures, each with its caption file or None."""
 
     captions: dict[Path, Path | None]
     shared: list[Path]  # pictures of one stem and a caption file that is of either

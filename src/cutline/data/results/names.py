@@ -1,4 +1,4 @@
-r"""One image under several names: which of two files' names mean the same picture.
+r"""Image names: which names in two files mean the same picture.
 
 A name is compared as written, by the end of its path, by its base name, without its ending, and
 by its number: `photos\COCO_val2014_000000000007.jpg`, `000000000007`, `7.0` and `7` are one.
@@ -67,7 +67,7 @@ def spelling(name: str) -> str:
 
 
 class Pairing(NamedTuple):
-    """Which captions are of which references, and by which names this was found.
+    """Result of matching by one kind of name: captions, their references, what is unclear.
 
     `names` has the name used and `found` the place in the references (or None) of each caption;
     `unclear` lists, by place in the captions, the images among which a name does not choose.

@@ -1,4 +1,4 @@
-"""One entry of a file of captions or references, and the values that may stand in it."""
+"""Records: one entry of a file of captions or references, and the values allowed in it."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,7 +34,7 @@ class Record(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a file holds, duplicates included, and what had to be decided while reading it."""
+    """Content of a file, duplicates included, and notes on what was decided while reading it."""
 
     source: Path
     records: list[Record]

@@ -1,4 +1,4 @@
-"""The embedded data set: as many scenes as one asks for, and nothing to download."""
+"""Scenes as a data set: pictures drawn when they are opened, five captions each."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ class ScenePicture:
 
     @property
     def scene(self) -> Scene:
-        """What is in the picture."""
+        """The things in the picture."""
         return Scene.from_seed(self.seed)
 
     def open(self) -> Image:

@@ -1,4 +1,4 @@
-"""How a thing is described: by as much or as little as one likes, or so that nothing else fits."""
+"""Descriptions of things: noun, colour, size, as few of them as are needed or liked."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What can be said about places and relations, and when it is so.
+"""Facts about places and relations: what is left of what, what is in which corner.
 
 Each fact has two thresholds. The writer *states* it only where nobody would object; the reader
 lets it *hold* in a wider region, so that a captioner is not punished in borderline cases. With

@@ -1,4 +1,4 @@
-"""Whether attention points at the thing that a word names, and how often it would by chance."""
+"""Pointing accuracy: does attention fall on the thing that a word names; chance level."""
 
 from collections.abc import Collection, Iterator
 from functools import lru_cache

@@ -99,7 +99,7 @@ Fact = Relation | Place | Quality | Among
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a caption states: its phrases, the facts that link them by index, and "only".
+    """Content of a caption: its phrases, the facts that link them by index, and "only".
 
     An unreadable caption keeps the noun phrases that can be made out in it, and states nothing.
     """

@@ -1,4 +1,4 @@
-"""What a format of results files is.
+"""Base class of the result formats.
 
 A file is `head`, records with `between` between them, and `tail`. One that ends too early (a full
 disk, a kill) can be cut back to the end of its last whole record.

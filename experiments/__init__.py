@@ -1,0 +1,1 @@
+"""Tables of trained captioners: one budget, several seeds, scores with intervals."""
