@@ -27,7 +27,12 @@ TRAIN = (
     "torch",
     "torchvision",
 )
-EXTRAS = {**dict.fromkeys(TRAIN, "train"), "matplotlib": "explain"}
+SERVE = ("fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn")
+EXTRAS = {
+    **dict.fromkeys(TRAIN, "train"),
+    **dict.fromkeys(SERVE, "serve"),
+    "matplotlib": "explain",
+}
 
 
 def run(stops: Stops) -> None:
