@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from fastapi import FastAPI
@@ -17,7 +17,7 @@ from cutline.serve.answers import Answer, Failure, Result, caption_body
 from cutline.serve.guard import Guard
 from cutline.serve.metrics import TEXT
 from cutline.serve.page import PATHS, page_file
-from cutline.serve.problems import MEDIA_TYPE, Problem, ProblemBody, busy, problem_response
+from cutline.serve.problems import MEDIA_TYPE, Problem, ProblemBody, busy, defect, problem_response
 from cutline.serve.receiving import discard, receive
 from cutline.serve.requests import FORM_SCHEMA, Asked, JsonBody
 from cutline.serve.service import Service
@@ -70,6 +70,7 @@ def build_app(service: Service, *, token: str | None = None) -> ASGIApp:
     )
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_defect)  # and is raised on, for the guard to log
     _add_captions(app, service, token)
     _add_state(app, service)
     for path in PATHS:
@@ -169,10 +170,8 @@ async def _unless_gone(request: Request, work: Awaitable[T]) -> T:
             raise ClientDisconnect
         return working.result()
     finally:
-        for task in (working, leaving):
-            task.cancel()
-            with suppress(asyncio.CancelledError, Problem):
-                await task
+        left = [task for task in (working, leaving) if task.cancel()]
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 async def _gone(request: Request) -> None:
@@ -183,6 +182,10 @@ async def _gone(request: Request) -> None:
 async def _on_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
     return problem_response(error)
+
+
+async def _on_defect(_: Request, __: Exception) -> Response:
+    return problem_response(defect())
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

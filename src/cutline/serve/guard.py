@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cutline.serve.metrics import Metrics
-from cutline.serve.problems import Problem, problem_response
+from cutline.serve.problems import Problem, defect, problem_response
 
 __all__ = ["POLICY", "Guard"]
 
@@ -81,7 +81,7 @@ class Guard:
                 "%s at %s", type(error).__name__, _place(error)
             )
             if not status:
-                await problem_response(_defect())(scope, receive, outward)
+                await problem_response(defect())(scope, receive, outward)
         finally:
             self._tell(scope, status, time.perf_counter() - started)
 
@@ -127,12 +127,6 @@ def _add_headers(message: Message) -> None:
     for name, value in HEADERS.items():
         headers[name] = value
     headers.setdefault("Cache-Control", "no-store")
-
-
-def _defect() -> Problem:
-    return Problem(
-        500, "defect", "The service has a defect, which its log names; report it to its keeper."
-    )
 
 
 def _place(error: Exception) -> str:

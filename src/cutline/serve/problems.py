@@ -14,6 +14,7 @@ __all__ = [
     "Problem",
     "ProblemBody",
     "busy",
+    "defect",
     "problem_response",
     "sentence_of",
 ]
@@ -69,6 +70,13 @@ def busy(seconds: int, why: str) -> Problem:
     """Return the problem of a service that has enough to do for so many seconds."""
     detail = f"{why}; try again in {seconds} s."
     return Problem(503, "busy", detail, headers={"Retry-After": str(seconds)})
+
+
+def defect() -> Problem:
+    """Return the problem of a service that does what it should not."""
+    return Problem(
+        500, "defect", "The service has a defect, which its log names; report it to its keeper."
+    )
 
 
 def sentence_of(error: ValidationError, allowed: Iterable[str]) -> str:

@@ -40,6 +40,11 @@ def connections(limits: Limits) -> type[H11Protocol]:
                 super().data_received(data)
             self._watch()
 
+        def on_response_complete(self) -> None:
+            """Wait for the next request, part of which may be here already."""
+            super().on_response_complete()
+            self._watch()
+
         def connection_lost(self, exc: Exception | None) -> None:
             """Wait no longer."""
             self._rest()

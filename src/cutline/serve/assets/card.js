@@ -27,17 +27,24 @@ export class Card {
     this.said = [];
     this.woken = null;
     this.url = URL.createObjectURL(file);
-    this.image = element("img", { src: this.url, alt: "", onerror: () => this.stage.classList.add("unseen") });
+    this.image = element("img", { src: this.url, alt: "", onload: () => this.measure(), onerror: () => this.stage.classList.add("unseen") });
     this.canvas = element("canvas", { class: "light", "aria-hidden": "true" });
-    this.stage = element("div", { class: "stage" }, this.image, this.canvas,
-      element("span", { class: "blank" }, "This browser cannot show this kind of picture."));
     this.told = element("div", { class: "told" }, element("p", { class: "waiting" }, "Looking…"));
     const close = element("button", { class: "remove", type: "button", "aria-label": `Remove ${file.name || "picture"}`, onclick: () => remove(this) }, "×");
-    this.root = element("article", { class: "card busy", "aria-busy": "true", "aria-label": file.name || "Picture" }, this.stage, close, this.told);
+    this.stage = element("div", { class: "stage" }, this.image, this.canvas,
+      element("span", { class: "blank" }, "This browser cannot show this kind of picture."), close);
+    this.root = element("article", { class: "card busy", "aria-busy": "true", "aria-label": file.name || "Picture" }, this.stage, this.told);
   }
 
   get text() {
     return this.said.length ? hedged(this.said[0]) : "";
+  }
+
+  // The style sheet decides from this how large the picture is shown.
+  measure() {
+    const { naturalWidth: width, naturalHeight: height } = this.image;
+    this.stage.style.setProperty("--ratio", width / height);
+    this.stage.style.setProperty("--width", `${width}px`);
   }
 
   press(key) {
@@ -88,15 +95,15 @@ export class Card {
         element("p", { class: "now", "aria-live": "polite" }, attends ? "" : "This captioner does not attend."),
         attends ? element("input", { class: "slider", type: "range", min: 0, max: words.length, value: 0, "aria-label": "Word" }) : null,
         attends ? element("button", { class: "play", type: "button" }, "▶ Play") : null),
-      this.verdict(said), this.copies(said), this.others(number));
+      element("div", { class: "facts" }, this.verdict(said), this.copies(said)), this.others(number));
     this.woken = wake(this.root, (index) => this.paint(attends && index !== null ? said : null, index));
     this.woken.press("Escape");
   }
 
   verdict(said) {
     const sure = `${percent(said.confidence)} sure`;
-    const doubt = said.unsure ? "perhaps: the picture or the caption is unlike what it knows" : null;
-    return element("p", { class: said.unsure ? "verdict doubt" : "verdict" }, doubt ? `${sure}, ${doubt}` : sure);
+    if (!said.unsure) return element("p", { class: "verdict" }, sure);
+    return element("p", { class: "verdict doubt" }, `${sure}. Perhaps: it is unlike what it learned from.`);
   }
 
   copies(said) {
