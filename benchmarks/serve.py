@@ -34,9 +34,14 @@ from cutline.files import write_text
 
 @dataclass
 class Load:
-    """What a load gave: seconds of good answers, statuses, faults, megabytes each second."""
+    """What a load gave: seconds of good answers, statuses, faults, megabytes each second.
+
+    `processor` is the seconds that the service computed, on all cores together: what else runs on
+    the machine does not change it.
+    """
 
     seconds: float = 0.0
+    processor: float = 0.0
     good: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
@@ -48,6 +53,7 @@ class Load:
         half = len(self.memory) // 2
         return {
             "captions_per_second": round(len(self.good) / self.seconds, 1),
+            "processor_ms_per_caption": round(1e3 * self.processor / max(1, len(self.good)), 1),
             "p50": round(float(np.percentile(times, 50)), 3),
             "p99": round(float(np.percentile(times, 99)), 3),
             "statuses": dict(sorted(self.statuses.items())),
@@ -74,6 +80,12 @@ def resident(process: int) -> float:
     """Return the megabytes of memory that a process has now (Linux)."""
     text = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
     return int(text.partition("VmRSS:")[2].split()[0]) / 1e3
+
+
+def computed(process: int) -> float:
+    """Return the seconds that a process has computed (Linux)."""
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def mixture(good: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
@@ -130,13 +142,13 @@ def _count(load: Load, kind: str, answer: httpx.Response, seconds: float) -> Non
 
 
 async def watched(load: Any, process: int) -> Load:
-    """Return what a load gave, with the memory of the service each second."""
-    task, memory = asyncio.ensure_future(load), []
+    """Return what a load gave, with what the service computed, and its memory each second."""
+    task, memory, before = asyncio.ensure_future(load), [], computed(process)
     while not task.done():
         memory.append(resident(process))
         await asyncio.wait([task], timeout=1)
     found: Load = task.result()
-    found.memory = memory
+    found.memory, found.processor = memory, computed(process) - before
     return found
 
 
@@ -175,12 +187,18 @@ def main() -> int:
     with service(words) as (url, process, ready):
         print(f"ready after {ready:.2f} s; the machine's load is {os.getloadavg()[0]:.1f}")
         found = asyncio.run(measure(url, process, given))
-    ratio = (
-        found["all at once"]["captions_per_second"] / found["one at a time"]["captions_per_second"]
-    )
-    print(f"all at once / one at a time: {ratio:.2f}")
+    alone, together = found["one at a time"], found["all at once"]
+    ratio = together["captions_per_second"] / alone["captions_per_second"]
+    less = alone["processor_ms_per_caption"] / together["processor_ms_per_caption"]
+    print(f"all at once / one at a time: {ratio:.2f}; by the processor's time: {less:.2f}")
     if given.out is not None:
-        facts = {"machine": describe(), "ready": ready, "ratio": ratio, **found}
+        facts = {
+            "machine": describe(),
+            "ready": ready,
+            "ratio": ratio,
+            "by_processor": less,
+            **found,
+        }
         write_text(given.out, json.dumps(facts, indent=1))
     return 1 if any(one["faults"] for one in found.values()) else 0
 

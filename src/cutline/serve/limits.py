@@ -35,4 +35,4 @@ class Limits:
     queue: int = 128
     held: int = 512 * MEGABYTE
     connections: int = 1_000
-    batch: int = 16
+    batch: int = 32
