@@ -2,9 +2,12 @@
 
 import base64
 import io
+import resource
+import zipfile
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from cutline.errors import ModelError
 
@@ -132,6 +135,20 @@ def test_a_pixel_bomb_is_refused_before_it_is_decoded(client, bomb):
     detail = problem(ask(client(), bomb), 413, "too_many_pixels")
     assert "10,000 x 10,000 pixels" in detail
     assert detail.startswith("The image")
+
+
+def test_what_swells_when_it_is_unpacked_is_refused_or_left_packed(client):
+    archive, text = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("photo.jpg", bytes(50_000_000))
+    notes = PngInfo()
+    notes.add_text("Comment", "x" * 50_000_000, zip=True)
+    Image.new("RGB", (8, 8)).save(text, "PNG", pnginfo=notes)
+    served = client()
+    problem(ask(served, archive.getvalue()), 422, "unreadable_image")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert ask(served, text.getvalue()).status_code in (200, 422)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # kilobytes
 
 
 def test_a_compressed_body_is_refused(client):
