@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("fastapi", reason="cutline[serve] is not installed")
-
 from PIL import Image
 from starlette.testclient import TestClient
 

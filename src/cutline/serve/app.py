@@ -72,6 +72,7 @@ def build_app(service: Service, *, token: str | None = None) -> ASGIApp:
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(Exception, _on_defect)  # and is raised on, for the guard to log
     _add_captions(app, service, token)
+    _add_model(app, service)
     _add_state(app, service)
     for path in PATHS:
         app.add_api_route(path, page_file, methods=["GET", "HEAD"], include_in_schema=False)
@@ -109,6 +110,8 @@ def _add_captions(app: FastAPI, service: Service, token: str | None) -> None:
             return Response(status_code=GONE)
         return _answer(service.captioner.name, asked, found)
 
+
+def _add_model(app: FastAPI, service: Service) -> None:
     @app.get("/v1/model", summary="What captions here, and its limits")
     async def model() -> dict[str, Any]:
         config, limits = service.captioner.config, service.limits
