@@ -31,7 +31,7 @@ TRAINING = [
 ]
 VERBS = [
     "demo", "train", "evaluate", "score", "average", "calibrate", "caption", "explain", "export",
-    "data", "models", "recipes",
+    "data", "models", "recipes", "serve",
 ]  # fmt: skip
 IN_TURN = """
 import json, sys
@@ -195,6 +195,13 @@ def test_what_runs_on_pytorch_says_what_to_install_and_leaves_everything_as_it_w
         assert "pip install 'cutline[train]'" in err
     assert set(tmp_path.rglob("*.*")) == {earlier, *pictures.iterdir()}
     assert not (tmp_path / "out").exists()
+
+
+def test_a_service_says_what_to_install(small, tmp_path):
+    ((code, out, err),) = commands(small, tmp_path, ["serve"])
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert "pip install 'cutline[serve]'" in err
 
 
 def test_clipscore_says_that_it_needs_more_than_training_does(small, pictures, tmp_path):

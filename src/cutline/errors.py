@@ -4,6 +4,7 @@
     ├── UsageError              asked for something that does not exist or is not allowed
     ├── DataError               a data set, caption file or result file cannot be used
     ├── ImageError              a picture cannot be read
+    │   └── ImageTooLargeError  it has more pixels than are allowed
     ├── ModelError              a model folder is refused
     └── MissingDependencyError  an optional part is not installed
 
@@ -18,6 +19,7 @@ __all__ = [
     "CutlineError",
     "DataError",
     "ImageError",
+    "ImageTooLargeError",
     "MissingDependencyError",
     "ModelError",
     "UsageError",
@@ -36,7 +38,12 @@ _TRAIN = [
     "torch",
     "torchvision",
 ]
-_EXTRAS = {**dict.fromkeys(_TRAIN, "train"), "matplotlib": "explain"}
+_SERVE = ("fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn")
+_EXTRAS = {
+    **dict.fromkeys(_TRAIN, "train"),
+    **dict.fromkeys(_SERVE, "serve"),
+    "matplotlib": "explain",
+}
 
 
 class CutlineError(Exception):
@@ -53,6 +60,10 @@ class DataError(CutlineError):
 
 class ImageError(CutlineError):
     """A picture cannot be read."""
+
+
+class ImageTooLargeError(ImageError):
+    """A picture has more pixels than are allowed."""
 
 
 class ModelError(CutlineError):

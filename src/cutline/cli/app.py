@@ -13,6 +13,7 @@ from cutline.cli import (
     export,
     lists,
     score,
+    serve,
     train,
 )
 
@@ -34,6 +35,7 @@ app.command("average")(average.average)
 app.command("calibrate")(calibrate.calibrate)
 app.command("caption")(caption.caption)
 app.command("explain")(explain.explain)
+app.command("serve")(serve.serve)
 app.command("export")(export.export)
 app.add_typer(data.app, name="data")
 app.command("models")(lists.models)

@@ -1,6 +1,7 @@
 """HTML documents: templates in `assets`, escaped text, pictures as data URIs."""
 
 import io
+import re
 from base64 import b64encode
 from html import escape
 from importlib.resources import files
@@ -33,14 +34,20 @@ def document(title: str, *, kind: str, lead: str, body: str, footer: str) -> str
         lead=lead,
         body=body,
         footer=footer,
-        style=fill("style.css", dim=str(DIM)),
-        script=_asset("look.js"),
+        style=_asset("base.css") + fill("style.css", dim=str(DIM)),
+        script=_inlined("words.js", "look.js"),
     )
 
 
 def fill(name: str, **parts: str) -> str:
     """Return a template with its $parts filled in; nothing in a part is filled in again."""
     return Template(_asset(name)).substitute(parts)
+
+
+def _inlined(*names: str) -> str:
+    """Return JavaScript modules as one; each stands before those that import it."""
+    whole = "".join(map(_asset, names))
+    return re.sub(r"^import .*\n|^export ", "", whole, flags=re.MULTILINE)
 
 
 def _asset(name: str) -> str:

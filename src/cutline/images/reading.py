@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from cutline.errors import ImageError
+from cutline.errors import ImageError, ImageTooLargeError
 from cutline.images import mending
 from cutline.images.colour import orientation_of, to_rgb, turn_upright
 from cutline.images.kinds import ALLOWED, Kind, formats, kind_of_bytes
@@ -234,9 +234,9 @@ def _damaged(name: str, error: BaseException, kind: Kind | None = None) -> Image
     return ImageError(f"{name} is damaged or cut short ({why}); {ALLOWED}.")
 
 
-def _too_large(name: str, limit: int, size: tuple[int, int] | None = None) -> ImageError:
+def _too_large(name: str, limit: int, size: tuple[int, int] | None = None) -> ImageTooLargeError:
     has = f"has {size[0]:,} x {size[1]:,} pixels, more" if size else "has more pixels"
-    return ImageError(f"{name} {has} than the {limit:,} allowed; give a smaller picture.")
+    return ImageTooLargeError(f"{name} {has} than the {limit:,} allowed; give a smaller picture.")
 
 
 def _too_heavy(name: str, image: Image.Image, size: tuple[int, int], needed: int) -> ImageError:

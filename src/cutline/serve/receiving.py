@@ -1,0 +1,174 @@
+"""A request's body, within limits of bytes and time, as it comes; JSON or a form."""
+
+import asyncio
+import binascii
+import re
+import time
+from base64 import b64decode
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.requests import Request
+
+from cutline.serve.admission import Visit
+from cutline.serve.limits import Limits
+from cutline.serve.multipart import Form, too_many_images
+from cutline.serve.problems import Problem, sentence_of
+from cutline.serve.requests import Asked, JsonBody, Options
+
+__all__ = ["discard", "receive"]
+
+FORM, JSON = "multipart/form-data", "application/json"
+DATA_URI = re.compile(r"data:[\w.+/-]*;base64,")
+ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
+DISCARDED = 64_000_000  # bytes of a refused body that are read, so that its sender hears of it
+DISCARDING = 2.0  # seconds, likewise
+
+
+async def receive(request: Request, limits: Limits, visit: Visit) -> Asked:
+    """Receive what is asked.
+
+    Raises:
+        Problem: it is not allowed, or came too slowly.
+        ClientDisconnect: its sender is gone.
+    """
+    kind = _kind(request)
+    try:
+        async with asyncio.timeout(limits.receive):
+            if kind == FORM:
+                return await _form(request, limits, visit)
+            return await _json(request, limits, visit)
+    except TimeoutError:
+        raise Problem(
+            408,
+            "too_slow",
+            f"The request did not arrive within {limits.receive:g} s; send it again, or smaller "
+            "pictures.",
+            headers={"Connection": "close"},
+        ) from None
+
+
+async def discard(request: Request) -> None:
+    """Read and drop what is left of a refused body, for a while, so that the answer is read.
+
+    A sender whose connection is closed while it sends may never look at what was answered.
+    """
+    whole = getattr(request.state, "whole", False)
+    if whole or "expect" in request.headers:  # then it waits, and has sent nothing
+        return
+    left, end = DISCARDED, time.monotonic() + DISCARDING
+    try:
+        async with asyncio.timeout(DISCARDING):
+            while left > 0 and time.monotonic() < end:
+                message = await request.receive()
+                left -= len(message.get("body", b""))
+                if message["type"] != "http.request" or not message.get("more_body"):
+                    return
+    except TimeoutError:
+        return
+
+
+def _kind(request: Request) -> str:
+    coding = request.headers.get("content-encoding", "identity").lower()
+    if coding != "identity":
+        raise Problem(
+            415,
+            "encoded_body",
+            "The body is compressed (Content-Encoding), which is not taken; send it as it is.",
+            headers={"Accept-Encoding": "identity"},
+        )
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in (FORM, JSON):
+        raise Problem(
+            415,
+            "unknown_kind",
+            f"The body is neither {FORM} nor {JSON}; send a form with a file 'image', or JSON "
+            'with "images" in base64.',
+            headers={"Accept": f"{FORM}, {JSON}"},
+        )
+    return kind
+
+
+async def _form(request: Request, limits: Limits, visit: Visit) -> Asked:
+    form = Form(request.headers["content-type"], limits)
+    await _stream(request, limits, visit, form.write)
+    form.finish()
+    options = _checked(Options, form.fields)
+    if not form.images:
+        raise Problem(422, "no_images", "The form has no picture; add a file named 'image'.")
+    return Asked([bytes(image) for image in form.images], options)
+
+
+async def _json(request: Request, limits: Limits, visit: Visit) -> Asked:
+    body = bytearray()
+    await _stream(request, limits, visit, body.extend)
+    return await asyncio.to_thread(_parsed, bytes(body), limits)
+
+
+def _parsed(body: bytes, limits: Limits) -> Asked:
+    try:
+        given = JsonBody.model_validate_json(body)
+    except ValidationError as error:
+        if error.errors()[0]["type"] == "json_invalid":
+            raise Problem(400, "broken_json", "The body is no whole JSON; send it again.") from None
+        raise _wrong(error, JsonBody) from None
+    if len(given.images) > limits.images:
+        raise too_many_images(limits)
+    images = [_decoded(text, number) for number, text in enumerate(given.images, 1)]
+    return Asked(images, Options(**given.model_dump(exclude={"images"})))
+
+
+async def _stream(
+    request: Request, limits: Limits, visit: Visit, write: Callable[[bytes], Any]
+) -> None:
+    """Give the body to `write`, as long as it is not too large."""
+    told = request.headers.get("content-length", "")
+    if told.isdigit() and int(told) > limits.body:
+        raise _too_large(limits)
+    seen = 0
+    async for data in request.stream():
+        seen += len(data)
+        if seen > limits.body:
+            raise _too_large(limits)
+        visit.hold(len(data))
+        write(data)
+    request.state.whole = True
+
+
+def _checked(model: type[Options], fields: dict[str, str]) -> Options:
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        raise _wrong(error, model) from None
+
+
+def _wrong(error: ValidationError, model: type[Options]) -> Problem:
+    more = ["image"] if model is Options else []
+    return Problem(422, "wrong_field", sentence_of(error, [*model.model_fields, *more]))
+
+
+def _decoded(text: str, number: int) -> bytes:
+    if ADDRESS.match(text):
+        raise Problem(
+            422,
+            "url",
+            f"Image {number} is an address; none is ever fetched: send the picture's bytes in "
+            "base64.",
+        )
+    found = DATA_URI.match(text[:100])
+    try:
+        return b64decode(text[found.end() :] if found else text, validate=True)
+    except (binascii.Error, ValueError):
+        raise Problem(
+            400, "broken_base64", f"Image {number} is not in base64; encode the bytes of its file."
+        ) from None
+
+
+def _too_large(limits: Limits) -> Problem:
+    return Problem(
+        413,
+        "too_large",
+        f"The request has more than the {limits.body / 1e6:g} MB allowed; send fewer or smaller "
+        "pictures.",
+    )
