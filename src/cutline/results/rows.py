@@ -8,7 +8,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Captioned", "Row", "StoredRow"]
+__all__ = ["DOUBT", "Captioned", "Framed", "Row", "StoredRow"]
+
+DOUBT = "perhaps: "  # as `Caption.hedged` says it
 
 
 class Captioned(Protocol):
@@ -41,6 +43,49 @@ class Captioned(Protocol):
     @property
     def sentinel(self) -> "NDArray[np.floating[Any]] | None":
         """How much of each look went to the captioner's own memory instead, or None."""
+
+
+class Framed(NamedTuple):
+    """A caption with text before and after it, as it is; its words and numbers stay."""
+
+    of: Captioned
+    prefix: str
+    suffix: str
+
+    @property
+    def text(self) -> str:
+        """The caption with what stands around it."""
+        return f"{self.prefix}{self.of.text}{self.suffix}"
+
+    @property
+    def hedged(self) -> str:
+        """The same, with a word of doubt before all of it where there is reason to."""
+        return f"{DOUBT}{self.text}" if self.unsure else self.text
+
+    @property
+    def words(self) -> Sequence[str]:
+        """The caption's own words."""
+        return self.of.words
+
+    @property
+    def log_probs(self) -> Sequence[float]:
+        """The natural log-probability of each word."""
+        return self.of.log_probs
+
+    @property
+    def confidence(self) -> float:
+        """How sure the captioner is, 0 to 1."""
+        return self.of.confidence
+
+    @property
+    def unsure(self) -> bool | None:
+        """Whether it is not; None where the model is not calibrated."""
+        return self.of.unsure
+
+    @property
+    def sentinel(self) -> "NDArray[np.floating[Any]] | None":
+        """How much of each look went to the captioner's own memory instead, or None."""
+        return self.of.sentinel
 
 
 class Row(NamedTuple):
