@@ -28,7 +28,7 @@ def sidecar(
     return (
         f'{head}<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Other 1.0">\n'
         f' <!-- a comment -->\n <rdf:RDF xmlns:rdf="{RDF}">\n'
-        f'  <rdf:Description rdf:about=""\n    xmlns:dt="http://darktable.sf.net/" dt:auto="1 &gt; 0"'
+        f'  <rdf:Description rdf:about=""\n    xmlns:dt="http://darktable.sf.net/" dt:auto="1>0"'
         f' dt:odd=">/>">\n   {inside}\n  </rdf:Description>\n{outside} </rdf:RDF>\n</x:xmpmeta>\n'
         '<?xpacket end="w"?>   \n'
     )
