@@ -7,7 +7,6 @@ is replaced or added to changes.
 import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
-from xml.sax.saxutils import escape, unescape
 
 from cutline.results.xmp.reading import (
     ALT,
@@ -64,8 +63,9 @@ def merged_xmp(xmp: Xmp, caption: str, model: str, *, append: bool = False) -> b
     edits: list[_Edit] = []
     absent: list[tuple[Name, str]] = []
     for name, text in _texts(caption, model):
-        edits += (found := _attributes(xmp, name))
-        old = next((_plain(xmp, edit) for edit in found), "") if append and name != MODEL else ""
+        edits += _attributes(xmp, name)
+        said = (block.attributes.get(name, "") for block in xmp.blocks)
+        old = next((one for one in said if one), "") if append and name != MODEL else ""
         new = f"{old}\n{text}" if old.strip() else text
         if properties := xmp.properties(name):
             edits += _changed(xmp, properties[0], new, append=append and name != MODEL)
@@ -190,12 +190,6 @@ def _attributes(xmp: Xmp, name: Name) -> list[_Edit]:
     return edits
 
 
-def _plain(xmp: Xmp, edit: _Edit) -> str:
-    """Return the text of an attribute that is taken out."""
-    written = xmp.utf8[edit.start : edit.end].decode().partition("=")[2].strip()[1:-1]
-    return unescape(written, {"&quot;": '"', "&apos;": "'"})
-
-
 def _indent(data: bytes, start: int) -> str:
     """Return the white space between the start of a line and an element."""
     line = data[data.rfind(b"\n", 0, start) + 1 : start]
@@ -203,4 +197,5 @@ def _indent(data: bytes, start: int) -> str:
 
 
 def _escaped(text: str) -> str:
-    return escape(_NO_XML.sub("\ufffd", text))
+    text = _NO_XML.sub("\ufffd", text).replace("&", "&amp;")
+    return text.replace("<", "&lt;").replace(">", "&gt;")  # `xml.sax` has this, and loads urllib
