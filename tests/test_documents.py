@@ -84,6 +84,8 @@ def desk(tmp_path_factory, no_java) -> Path:
         "docs/index.md",
         "docs/install.md",
         "docs/caption.md",
+        "docs/photo-library.md",
+        "docs/alt-text.md",
         "docs/scores.md",
         "docs/scenes.md",
         "docs/data.md",

@@ -23,7 +23,8 @@ WRITES_IN_PLACE = {
     "metrics/spice.py": "a temporary folder that Java reads",
     "results/lock.py": "the number of the process that holds the lock",
     "results/output.py": "a results file, whole after each row",
-    "results/sidecars.py": "a list in the cache that grows line by line",
+    "results/failures.py": "a list of failures that grows line by line",
+    "results/owners.py": "a list in the cache that grows line by line",
 }
 
 

@@ -6,12 +6,14 @@ leaves what was there before.
 """
 
 import errno
+import itertools
 import os
 import secrets
 import stat
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from cutline.errors import UsageError
@@ -22,8 +24,10 @@ __all__ = [
     "check_free",
     "check_not_read",
     "check_place",
+    "draft_mark",
     "inode",
     "printable",
+    "state_of",
     "write_text",
     "written",
 ]
@@ -34,6 +38,7 @@ _ADVICE = {
     errno.ENAMETOOLONG: "give a shorter name",
 }
 _CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, invisible, half a pair, line ends
+_NUMBERS = itertools.count()  # of drafts
 _JOINERS = "\u200c\u200d"  # belong to words (Persian) and to emoji
 
 
@@ -121,6 +126,15 @@ def inode(path: Path | str) -> tuple[int, int] | None:
     return facts.st_dev, facts.st_ino
 
 
+def state_of(path: Path | str) -> tuple[int, ...] | None:
+    """Return what changes when a file is written to or replaced; None where there is no file."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - of many pictures
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
 @contextmanager
 def written(path: Path | str, *, overwrite: bool = True) -> Iterator[Path]:
     """Yield a draft beside `path` to write to; it becomes `path` when all went well.
@@ -133,7 +147,7 @@ def written(path: Path | str, *, overwrite: bool = True) -> Iterator[Path]:
     """
     check_free(path, overwrite=overwrite)
     target = Path(path).resolve()
-    draft = target.with_name(f".{secrets.token_hex(8)}.part")  # short: names end at 255 bytes
+    draft = target.with_name(_draft_name())
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield draft
@@ -145,6 +159,21 @@ def written(path: Path | str, *, overwrite: bool = True) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def draft_mark() -> str:
+    """Return what the names of this process's drafts begin with, after their dot: 10 hex digits."""
+    return _mark(os.getpid())
+
+
+@cache
+def _mark(_: int) -> str:
+    return secrets.token_hex(5)
+
+
+def _draft_name() -> str:
+    """Return `.MARKNUMBER.part`, short, because names end at 255 bytes."""
+    return f".{draft_mark()}{next(_NUMBERS) & 0xFFFFFF:06x}.part"
 
 
 def write_text(path: Path | str, text: str, *, overwrite: bool = True) -> None:
@@ -168,9 +197,11 @@ def printable(text: Path | str) -> str:
     >>> printable("a\x1b[2Jb\n"), printable("caf\xe9 \udcff")
     ('a\\x1b[2Jb\\n', 'café \\udcff')
     """
+    if (given := str(text)).isprintable():
+        return given
     return "".join(
         character.encode("unicode_escape").decode()
         if unicodedata.category(character) in _CATEGORIES and character not in _JOINERS
         else character
-        for character in str(text)
+        for character in given
     )

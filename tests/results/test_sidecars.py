@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from cutline.errors import UsageError
-from cutline.results import Row, Sidecars, sidecar_kinds
+from cutline.results import Existing, Row, Sidecars, sidecar_kinds
 from support.stand_in import made_up
 
+OVERWRITE = Existing.OVERWRITE
 LONG = "n" * 251 + ".jpg"
 
 
@@ -23,7 +24,7 @@ def pictures(folder, *names):
 
 def caption(images, kinds="txt", inputs=(), **options):
     """Write sidecars as the command does; return the planner, and what went wrong."""
-    options = {"resume": False, "force": False, **options}
+    options = {"resume": False, **options}
     beside = Sidecars(sidecar_kinds(kinds), images, inputs, **options)
     faults = [fault for each in beside.faults.values() for fault in each]
     for image in images:
@@ -65,7 +66,7 @@ def test_a_sidecar_stays_its_pictures_whichever_pictures_come_later(tmp_path):
     [png] = pictures(tmp_path / "p", "a.png")
     caption([png])
     [jpg] = pictures(tmp_path / "p", "a.jpg")
-    for options in ({"resume": True}, {"force": True}):
+    for options in ({"resume": True}, {"existing": OVERWRITE}):
         beside, faults = caption([jpg], **options)
         assert (faults, texts(tmp_path / "p")["a.txt"]) == ([], "of a.png\n")
     assert texts(tmp_path / "p")["a.jpg.txt"] == "of a.jpg\n"
@@ -82,7 +83,7 @@ def test_a_text_of_the_users_is_no_caption_and_stays(tmp_path):
         assert "a.txt is not known as a caption of" in fault
         assert not beside.done(images[0])
         assert texts(tmp_path / "p") == {"a.txt": text, "b.txt": "of b.jpg\n"}
-    assert caption(images, force=True)[1] == []
+    assert caption(images, existing=OVERWRITE)[1] == []
     assert texts(tmp_path / "p")["a.txt"] == "of a.jpg\n"
 
 
@@ -117,7 +118,7 @@ def test_no_sidecar_is_written_to_an_input(tmp_path):
     images = pictures(tmp_path / "p", "scan.txt", "scan.json", "list.jpg", "out.jpg")
     listed, out = tmp_path / "p" / "list.txt", tmp_path / "p" / "out.txt"
     listed.write_text("scan.txt\n")
-    beside, faults = caption(images, "txt,json", [listed, out], force=True)
+    beside, faults = caption(images, "txt,json", [listed, out], existing=OVERWRITE)
     assert faults == []
     assert {image.read_bytes() for image in images} == {b"picture"}
     assert listed.read_text() == "scan.txt\n"
@@ -131,7 +132,7 @@ def test_an_input_reached_by_a_hard_link_is_no_sidecar(tmp_path):
     images = pictures(tmp_path / "p", "a.jpg")
     os.link(images[0], tmp_path / "p" / "a.txt")
     os.link(images[0], tmp_path / "p" / "a.jpg.txt")
-    _, [fault] = caption(images, force=True)
+    _, [fault] = caption(images, existing=OVERWRITE)
     assert "a.jpg.txt is read in this run and is not overwritten" in fault
     assert images[0].read_bytes() == b"picture"
 
@@ -160,12 +161,12 @@ def test_pictures_of_any_name_have_sidecars_that_are_known_again(tmp_path, name)
 
 def test_two_processes_that_resume_one_folder_lose_nothing(tmp_path):
     images = pictures(tmp_path / "p", "a.jpg", "b.jpg")
-    first = Sidecars(["txt"], images, resume=True, force=False)
+    first = Sidecars(["txt"], images, resume=True)
     assert caption(images[:1], resume=True)[1] == []  # the other, meanwhile
     (tmp_path / "p" / "b.txt").write_text("mine")
     faults = [first.write(Row(image, made_up("another"), "m")) for image in images]
     assert faults[0] == []
-    assert "b.txt exists and is not overwritten" in faults[1][0]
+    assert "b.txt is not known as a caption of" in faults[1][0]
     assert texts(tmp_path / "p") == {"a.txt": "of a.jpg\n", "b.txt": "mine"}
 
 
@@ -175,7 +176,7 @@ def test_a_disk_that_is_full_leaves_no_drafts(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     _, faults = caption(images, "txt,json")
     assert len(faults) == 4
     assert all("No space left on device" in fault for fault in faults)
@@ -184,7 +185,7 @@ def test_a_disk_that_is_full_leaves_no_drafts(tmp_path, monkeypatch):
 
 def test_a_text_holds_nothing_that_a_terminal_obeys(tmp_path):
     [image] = pictures(tmp_path / "p", "a.jpg")
-    beside = Sidecars(["txt"], [image], resume=False, force=False)
+    beside = Sidecars(["txt"], [image], resume=False)
     beside.write(Row(image, made_up("a\x1b[2J bus"), "m"))
     assert texts(tmp_path / "p")["a.txt"] == "a\\x1b[2J bus\n"
 

@@ -15,13 +15,13 @@ def said_of(path):
     return f"a picture named {path.name.encode('utf-8', 'surrogateescape').hex()}"
 
 
-def made_up(text, unsure=False):
+def made_up(text, unsure=False, confidence=0.75):
     return SimpleNamespace(
         text=text,
         hedged=f"perhaps: {text}" if unsure else text,
         words=tuple(text.split()),
         log_probs=(-0.5,) * len(text.split()),
-        confidence=0.75,
+        confidence=confidence,
         unsure=unsure,
         sentinel=None,
     )
@@ -63,7 +63,9 @@ class StandIn:
         del batch_size
         for path in squares:
             time.sleep(float(os.environ.get("STAND_IN_SECONDS", "0")))
-            yield [made_up(said_of(path), unsure=path.name.startswith("odd"))]
+            confidence = 0.25 if path.name.startswith("low") else 0.75
+            unsure = path.name.startswith("odd")
+            yield [made_up(said_of(path), unsure=unsure, confidence=confidence)]
 
 
 def module():

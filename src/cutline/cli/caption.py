@@ -1,25 +1,23 @@
 """`cutline caption`."""
 
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
-from cutline.cli.console import bar, say
+from cutline.cli.captioning import Captioning, Plan
+from cutline.cli.console import say
 from cutline.cli.lists import Precision, chosen_model
+from cutline.cli.outputs import HELD, Wishes, opened
 from cutline.cli.pictures import Asked, pictures
-from cutline.cli.printed import Printed, printed
 from cutline.cli.tally import Tally
+from cutline.cli.watching import Ending, check_watchable, watch
 from cutline.errors import UsageError
-from cutline.files import check_not_read
+from cutline.files import printable
 from cutline.models import find_model
-from cutline.results import FORMATS, ResultsFile, Row, Sidecars, sidecar_kinds
+from cutline.results import Existing, sidecar_kinds
 
 __all__ = ["caption"]
 
@@ -47,8 +45,30 @@ def caption(
         Format, typer.Option("--format", help="How captions are written; json is a line each.")
     ] = Format.TEXT,
     sidecar: Annotated[
-        str, typer.Option(help="Write photo.txt and/or photo.json beside photo.jpg: txt,json.")
+        str,
+        typer.Option(help="Write beside photo.jpg: txt,caption,json,xmp (photo.jpg.xmp, merged)."),
     ] = "",
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Pass over sidecars that are there.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace sidecars, and descriptions in xmp.")
+    ] = False,
+    append: Annotated[
+        bool, typer.Option("--append", help="Add the caption to what sidecars say.")
+    ] = False,
+    prefix: Annotated[str, typer.Option(help="Text before each caption, as it is.")] = "",
+    suffix: Annotated[str, typer.Option(help="Text after each caption, as it is.")] = "",
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Leave out such files and folders; repeatable."),
+    ] = None,
+    at_least: Annotated[
+        float, typer.Option(min=0, max=1, help="Hold back captions that are less sure than this.")
+    ] = 0.0,
+    watching: Annotated[
+        bool, typer.Option("--watch", help="Go on with pictures that come, until Ctrl-C.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip pictures that OUT or the sidecars already have.")
@@ -75,52 +95,123 @@ def caption(
     Exit code 1 when some could not be captioned (each is named, the rest is done), 2 when none.
     """
     kinds = sidecar_kinds(sidecar)
-    _check_options(resume=resume, force=force, writes=bool(out or kinds))
-    asked, tally = pictures(images), Tally()
-    for sentence in asked.problems:
-        tally.fail(sentence)
-    for note in asked.notes:
-        say(note)
-    if not asked.files:
-        raise typer.Exit(2)
-    folder = find_model(chosen_model(model))
-    inputs = _other_inputs(images, folder)
-    check_not_read(out, [*asked.files, *inputs])
-    with _opened(out, form, asked, resume=resume, force=force) as output:
-        outs = [] if out is None else [out]
-        beside = Sidecars(kinds, asked.files, [*inputs, *outs], resume=resume, force=force)
-        _tell_names(output.notes, beside, tally)
-        known = output.has if out or not kinds else beside.done
-        todo = [path for path in asked.files if beside.left(path) or not known(path)]
-        tally.before = len(asked.files) - len(todo)
-        if tally.before:
-            say(f"{tally.before:,} of {len(asked.files):,} were done before.")
-        rows_show = out is None and sys.stdout.isatty()
-        options = _Options(
-            folder,
-            precision,
-            beam,
-            batch_size,
-            threads,
-            strict=strict,
-            timed=timings,
-            bar=not rows_show,
-        )
-        try:
-            _write_all(_rows(todo, options, tally) if todo else iter(()), output, beside, tally)
-        except (UsageError, KeyboardInterrupt) as stop:
-            _tell_stop(stop, tally, again=bool(out or kinds))
-    if tally.failures or out or kinds or not asked.single:
-        say(str(tally))
+    existing = _existing(kinds, skip_existing=skip_existing, overwrite=overwrite, append=append)
+    if force and existing is None:
+        existing = Existing.OVERWRITE
+    wishes = Wishes(
+        out,
+        form.value,
+        kinds,
+        existing or Existing.KEEP,
+        resume=resume,
+        force=force,
+        prefix=prefix,
+        suffix=suffix,
+        at_least=at_least,
+        place=_place(images, out) if out or kinds else None,
+    )
+    _check_options(wishes)
+    shown = watching or (out is None and sys.stdout.isatty())
+    source = find_model(chosen_model(model)) if watching else None
+    plan = Plan(
+        source or Path(),
+        precision,
+        beam,
+        batch_size,
+        threads,
+        strict=strict,
+        timed=timings,
+        bar=not shown,
+    )
+    if watching:
+        check_watchable(images)
+        tally = _watch(images, exclude or [], wishes, plan)
+    else:
+        tally = _once(images, exclude or [], wishes, plan, model)
     if tally.code:
         raise typer.Exit(tally.code)
 
 
-def _check_options(*, resume: bool, force: bool, writes: bool) -> None:
-    if resume and force:
+def _once(
+    images: list[str], exclude: list[str], wishes: Wishes, plan: Plan, model: Path | None
+) -> Tally:
+    """Caption what is there."""
+    asked, tally = pictures(images, exclude), Tally()
+    for note in asked.notes:
+        say(note)
+    if not asked.files:
+        for _, sentence in asked.problems:
+            tally.fail(sentence)
+        raise typer.Exit(2)
+    plan = plan._replace(folder=find_model(chosen_model(model)))
+    inputs = _other_inputs(images, plan.folder)
+    with opened(wishes, asked.files, inputs, tally=tally, single=asked.single) as outputs:
+        _tell_problems(asked, tally)
+        todo = outputs.plan(asked.files, tally, more=False)
+        if tally.before:
+            say(f"{tally.before:,} of {len(asked.files):,} were done before.")
+        captioning = Captioning(plan, tally)
+        try:
+            if todo:
+                for row in captioning.rows(todo):
+                    outputs.write(row, tally)
+                captioning.tell_timings()
+        except (UsageError, KeyboardInterrupt) as stop:
+            _tell_stop(stop, tally, again=wishes.writes)
+    if tally.failed or tally.held or wishes.writes or not asked.single:
+        _tell_end(wishes, tally)
+    return tally
+
+
+def _watch(images: list[str], exclude: list[str], wishes: Wishes, plan: Plan) -> Tally:
+    """Caption what is there and what comes, until a signal."""
+    tally, ending = Tally(), Ending()
+    captioning = Captioning(plan, tally, stopped=ending)
+    inputs = _other_inputs(images, plan.folder)
+    with (
+        ending.listening(),
+        opened(wishes, [], inputs, tally=tally, single=False) as outputs,
+    ):
+        watch(images, exclude, outputs, captioning=captioning, tally=tally, ending=ending)
+        captioning.tell_timings()
+    _tell_end(wishes, tally)
+    return tally
+
+
+def _existing(
+    kinds: list[str], *, skip_existing: bool, overwrite: bool, append: bool
+) -> Existing | None:
+    """Return what becomes of sidecars that are there, where it was said."""
+    given = {
+        "--skip-existing": (skip_existing, Existing.SKIP),
+        "--overwrite": (overwrite, Existing.OVERWRITE),
+        "--append": (append, Existing.APPEND),
+    }
+    chosen = [option for option, (wanted, _) in given.items() if wanted]
+    if len(chosen) > 1:
+        raise UsageError(f"{' and '.join(chosen)} exclude each other; give one of them.")
+    if chosen and not kinds:
+        raise UsageError(f"{chosen[0]} says what becomes of sidecars; add --sidecar txt.")
+    if append and "json" in kinds:
+        raise UsageError(
+            "--append adds to words, and a json sidecar holds one caption; give --overwrite, or "
+            "leave json out of --sidecar."
+        )
+    return given[chosen[0]][1] if chosen else None
+
+
+def _check_options(wishes: Wishes) -> None:
+    if wishes.resume and wishes.force:
         raise UsageError("--resume keeps what is there and --force replaces it; give one of them.")
-    if resume and not writes:
+    if wishes.resume and not wishes.writes:
         raise UsageError("--resume goes on with files; name them by --out FILE or --sidecar txt.")
+
+
+def _place(images: list[str], out: Path | None) -> Path:
+    """Return the folder of lists: that of `out`, else the first that was named, else this one."""
+    if out is not None:
+        return out.parent
+    return next((path for path in map(Path, images) if path.is_dir()), Path())
 
 
 def _other_inputs(images: list[str], model: Path) -> list[Path]:
@@ -128,38 +219,18 @@ def _other_inputs(images: list[str], model: Path) -> list[Path]:
     return [*sorted(model.iterdir()), *([Path("/dev/stdin")] if "-" in images else [])]
 
 
-def _opened(
-    out: Path | None, form: Format, asked: Asked, *, resume: bool, force: bool
-) -> AbstractContextManager[Printed | ResultsFile]:
-    kind = FORMATS[form.value]()
-    if out is None:
-        return printed(kind, asked.files, single=asked.single)
-    return ResultsFile.open(out, kind, asked.files, resume=resume, force=force)
+def _tell_problems(asked: Asked, tally: Tally) -> None:
+    for path, sentence in asked.problems:
+        tally.fail(sentence, path)
 
 
-def _tell_names(notes: list[str], beside: Sidecars, tally: Tally) -> None:
-    """Say before work begins what is written otherwise than expected, or not at all."""
-    for note in notes:
-        say(note)
-    if beside.renamed:
-        say(
-            "Sidecars with the whole name of their picture, because the short one is not free: "
-            f"{len(beside.renamed):,}, such as {beside.renamed[0]}."
-        )
-    for sentences in beside.faults.values():
-        for sentence in sentences:
-            tally.fail(sentence)
-
-
-def _write_all(
-    rows: Iterator[Row], output: Printed | ResultsFile, beside: Sidecars, tally: Tally
-) -> None:
-    for row in rows:
-        if not output.has(row.image):
-            output.write(row)
-        for sentence in beside.write(row):
-            tally.fail(sentence)
-        tally.add(unsure=bool(row.caption.unsure))
+def _tell_end(wishes: Wishes, tally: Tally) -> None:
+    """Say where the lists are, and what became of all pictures."""
+    if tally.listed is not None and tally.listed.count:
+        say(f"What failed is listed in {printable(tally.listed.path)}.")
+    if tally.held and wishes.place is not None:
+        say(f"What is held back is listed in {printable(wishes.place / HELD)}.")
+    say(str(tally))
 
 
 def _tell_stop(stop: BaseException, tally: Tally, *, again: bool) -> None:
@@ -171,45 +242,3 @@ def _tell_stop(stop: BaseException, tally: Tally, *, again: bool) -> None:
     if not tally.captioned:
         raise stop
     tally.fail(f"{stop} The same command with --resume goes on.")
-
-
-class _Options(NamedTuple):
-    """Options of a run: `strict` refuses cut pictures, `timed` prints timings, `bar` shows one."""
-
-    folder: Path
-    precision: Precision
-    beam: int | None
-    batch_size: int
-    threads: int | None
-    strict: bool
-    timed: bool
-    bar: bool
-
-
-def _rows(paths: list[Path], options: _Options, tally: Tally) -> Iterator[Row]:
-    """Caption pictures as they are read; what cannot be read is told."""
-    started = time.perf_counter()
-    from cutline.captioner import load
-
-    imported = time.perf_counter()
-    captioner = load(options.folder, precision=options.precision.value, threads=options.threads)
-    captioner.timings |= {"import": imported - started, "load": time.perf_counter() - imported}
-    search = captioner.search(beam=options.beam)
-    with bar("captions", len(paths), wanted=options.bar) as progress:
-
-        def failed(_: Path, reason: str) -> None:
-            tally.fail(reason)
-            progress(1)
-
-        for path, caption in captioner.caption_each(
-            paths,
-            partial(captioner.square, strict=options.strict),
-            search,
-            name=str,
-            failed=failed,
-            batch_size=options.batch_size,
-        ):
-            yield Row(path, caption, captioner.name)
-            progress(1)
-    if options.timed:
-        say(f"Time: {captioner.timings}.")

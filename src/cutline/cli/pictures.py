@@ -19,40 +19,44 @@ MARKS = {
 class Asked(NamedTuple):
     """The pictures to read, and whether one file was named.
 
-    `problems` are sentences about what was not found, `notes` about what was passed over.
+    `problems` are what was not found and a sentence about it, `notes` about what was passed over.
     """
 
     files: list[Path]
-    problems: list[str]
+    problems: list[tuple[str | None, str]]
     notes: list[str]
     single: bool
 
 
-def pictures(arguments: list[str]) -> Asked:
-    """Find the pictures of a command line; `-` stands for the list on standard input."""
+def pictures(arguments: list[str], exclude: list[str] | None = None) -> Asked:
+    """Find the pictures of a command line; `-` stands for the list on standard input.
+
+    `exclude`: globs of what is left out.
+    """
     from cutline.images import find_images
     from cutline.results import identity
 
     single = len(arguments) == 1 and arguments[0] != "-" and os.path.isfile(arguments[0])  # noqa: PTH113
-    problems: list[str] = []
-    found = find_images(list(_expanded(arguments, problems)))
-    problems += [sentence for _, sentence in found.problems]
+    problems: list[tuple[str | None, str]] = []
+    found = find_images(list(_expanded(arguments, problems)), exclude=exclude or ())
+    problems += found.problems
     each: dict[str, Path] = {}
     for path in found.files:  # one picture may be reached through several links to its folder
         each.setdefault(identity(path), path)
     return Asked(list(each.values()), problems, found.notes, single)
 
 
-def _expanded(arguments: list[str], problems: list[str]) -> Iterator[str]:
+def _expanded(arguments: list[str], problems: list[tuple[str | None, str]]) -> Iterator[str]:
     if "-" not in arguments:
         yield from arguments
         return
     listed = _names(_standard_input())
     if not listed:
-        problems.append(
+        sentence = (
             "The list on standard input is empty; give names of pictures, one a line or with "
             "NUL bytes between."
         )
+        problems.append((None, sentence))
     for argument in dict.fromkeys(arguments):
         if argument == "-":
             yield from listed

@@ -1,9 +1,11 @@
 """Picture search: files, folders and globs; what is passed over is counted and named."""
 
+import fnmatch
 import glob
 import os
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,16 +30,21 @@ class FoundImages(NamedTuple):
     notes: list[str]
 
 
-def find_images(paths: Iterable[str | Path]) -> FoundImages:
+def find_images(paths: Iterable[str | Path], *, exclude: Sequence[str] = ()) -> FoundImages:
     """Expand files, folders and globs; each file comes once, where it was first named.
 
     A file that is named, or matched by a glob, is kept whatever its suffix. A folder gives every
     picture in it and below it that can be read, by suffix, sorted, hidden files and folders left
     out. Links to folders are followed, but no folder is walked twice, and none that the link
     itself lies in.
+
+    Args:
+        paths: what is asked for.
+        exclude: globs of what is left out: of the name of a file or folder, or with a `/` of its
+            path as it was given. What lies in such a folder is left out with it.
     """
     files: dict[str, Path] = {}  # by absolute path; a dict keeps the order
-    walk = _Walk()
+    walk = _Walk(_Excluded(exclude))
     for path in (os.fspath(given) for given in paths):
         before, asked = len(walk.problems), 0
         for asked, file in enumerate(walk.expand(path, path), start=1):  # noqa: B007
@@ -50,10 +57,11 @@ def find_images(paths: Iterable[str | Path]) -> FoundImages:
 class _Walk:
     """One walk over all that was asked for; it remembers where it has been."""
 
-    def __init__(self) -> None:
+    def __init__(self, excluded: "_Excluded") -> None:
         self.problems: list[tuple[str, str]] = []
         self.again: set[str] = set()  # what was asked for and had been walked before
         self._been: set[tuple[int, int]] = set()
+        self._excluded = excluded
         self._passed: dict[str, Counter[str]] = {}  # what was asked for: how many of each kind
         self._kinds: dict[str, Kind] = {}
         self._links: list[str] = []  # to folders, still to be followed
@@ -61,6 +69,8 @@ class _Walk:
 
     def expand(self, path: str, asked: str) -> Iterator[Path]:
         """Yield the pictures of one argument."""
+        if self._excluded.has(path, asked):
+            return
         if path and Path(path).is_dir():
             yield from self._folder(path, asked)
             while self._links:  # last, so that a folder comes by its own name where it has one
@@ -88,10 +98,13 @@ class _Walk:
             self.again.add(asked)
             return
         self._been.add((found.st_dev, found.st_ino))
-        shown = [entry for entry in entries if not entry.name.startswith(".")]
-        folders = [entry for entry in shown if entry.is_dir()]
-        for entry in shown:
-            if entry not in folders and self._is_picture(entry, asked):
+        folders = []
+        for entry in entries:
+            if entry.name.startswith(".") or self._excluded.has(entry.path, asked):
+                continue
+            if entry.is_dir():
+                folders.append(entry)
+            elif self._is_picture(entry, asked):
                 yield Path(entry.path)
         for entry in folders:
             if entry.is_symlink():
@@ -125,7 +138,7 @@ class _Walk:
             f"{printable(link)} is a link to a folder that it lies in; it was not followed."
             for link in self._unfollowed
         ]
-        return said
+        return said + self._excluded.notes()
 
     def _count(self, count: int, kind: str) -> str:
         were, them = ("file was", "it") if count == 1 else ("files were", "them")
@@ -138,10 +151,48 @@ class _Walk:
         if passed:
             kinds = "; ".join(self._count(count, kind) for kind, count in sorted(passed.items()))
             return f"{name} holds no pictures that can be read here: {kinds}."
+        if self._excluded.counts[path]:
+            return f"{name} holds no pictures but what --exclude leaves out; give other globs."
         if path and Path(path).is_dir():
             return f"{name} holds no pictures; theirs end in {listed_suffixes()}."
         what = "matches nothing" if glob.has_magic(path) else "does not exist"
         return f"{name} {what}; name a picture, a folder or a glob such as 'photos/*.jpg'."
+
+
+class _Excluded:
+    """What globs leave out, counted by what was asked for."""
+
+    def __init__(self, globs: Sequence[str]) -> None:
+        self.counts: Counter[str] = Counter()
+        self._globs = dict.fromkeys(globs, False)  # whether each has matched
+        self._names = [
+            (given, re.compile(fnmatch.translate(given.rstrip("/").removeprefix("./"))))
+            for given in globs
+        ]
+
+    def has(self, path: str, asked: str) -> bool:
+        """Say whether a file or folder is left out, and count it."""
+        if not self._names:
+            return False
+        path = path.rstrip("/").removeprefix("./")
+        name = os.path.basename(path)  # noqa: PTH119 - of the files of a whole library
+        for given, pattern in self._names:
+            if pattern.fullmatch(path if "/" in given.rstrip("/").removeprefix("./") else name):
+                self._globs[given] = True
+                self.counts[asked] += 1
+                return True
+        return False
+
+    def notes(self) -> list[str]:
+        """Say how much was left out, and which globs left out nothing."""
+        count = self.counts.total()
+        what = "file or folder was" if count == 1 else "files and folders were"
+        said = [f"{count:,} {what} left out by --exclude."] if count else []
+        return said + [
+            f"--exclude '{printable(given)}' matches nothing."
+            for given, matched in self._globs.items()
+            if not matched
+        ]
 
 
 def _lies_in(link: str) -> bool:

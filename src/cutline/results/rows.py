@@ -1,11 +1,18 @@
 """Rows: one picture's caption, to be written or read back."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from cutline.captioned import Captioned
 
-__all__ = ["JudgedCaption", "Row", "StoredRow"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["DOUBT", "Framed", "JudgedCaption", "Row", "StoredRow"]
+
+DOUBT = "perhaps: "  # as `Caption.hedged` says it
 
 
 class JudgedCaption(Captioned, Protocol):
@@ -18,6 +25,49 @@ class JudgedCaption(Captioned, Protocol):
     @property
     def unsure(self) -> bool | None:
         """Whether the captioner is not sure; None where the model is not calibrated."""
+
+
+class Framed(NamedTuple):
+    """A caption with text before and after it, as it is; its words and numbers stay."""
+
+    of: JudgedCaption
+    prefix: str
+    suffix: str
+
+    @property
+    def text(self) -> str:
+        """The caption with what stands around it."""
+        return f"{self.prefix}{self.of.text}{self.suffix}"
+
+    @property
+    def hedged(self) -> str:
+        """The same, with a word of doubt before all of it where there is reason to."""
+        return f"{DOUBT}{self.text}" if self.unsure else self.text
+
+    @property
+    def words(self) -> Sequence[str]:
+        """The caption's own words."""
+        return self.of.words
+
+    @property
+    def log_probs(self) -> Sequence[float]:
+        """The natural log-probability of each word."""
+        return self.of.log_probs
+
+    @property
+    def confidence(self) -> float:
+        """How sure the captioner is, 0 to 1."""
+        return self.of.confidence
+
+    @property
+    def unsure(self) -> bool | None:
+        """Whether it is not; None where the model is not calibrated."""
+        return self.of.unsure
+
+    @property
+    def sentinel(self) -> "NDArray[np.floating[Any]] | None":
+        """How much of each look went to the captioner's own memory instead, or None."""
+        return self.of.sentinel
 
 
 class Row(NamedTuple):

@@ -1,38 +1,39 @@
 """Sidecars: captions beside pictures, in photo.txt or photo.json.
 
 Each picture has files of its own. Where photo.txt is another picture's, or is itself an input, the
-caption of photo.png goes to photo.png.txt. Whose a text is, is kept in the cache folder: a text of
-the user's is never taken for a caption, nor replaced without `force`.
+caption of photo.png goes to photo.png.txt; `xmp` always has the whole name, as photo managers
+expect.
+Whose a text is, is kept in the cache folder: a text of the user's is never taken for a caption, nor
+changed unless the run says so.
 """
 
-import json
 import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 
-from cutline.errors import UsageError, did_you_mean
-from cutline.files import inode, printable, write_text
-from cutline.results.names import LINE, identity
-from cutline.results.places import kept_for
+from cutline.errors import DataError, UsageError
+from cutline.files import inode, printable, state_of, written
+from cutline.results.contents import KINDS, content_of, read_xmp
+from cutline.results.names import identity
+from cutline.results.owners import Owners
 from cutline.results.rows import Row
+from cutline.results.xmp import described
 
-__all__ = ["Sidecars", "sidecar_kinds"]
+__all__ = ["Existing", "Sidecars"]
 
-KINDS = ("txt", "json")
-LARGEST = 1 << 20  # bytes of a json that may be ours
+TRIES = 3  # another program may write a sidecar at the same time
 
 
-def sidecar_kinds(given: str) -> list[str]:
-    """Read `txt,json`; an unknown kind is a `UsageError`."""
-    kinds = [kind.strip().lower() for kind in given.split(",") if kind.strip()]
-    for kind in kinds:
-        if kind not in KINDS:
-            raise UsageError(
-                f"There is no sidecar '{printable(kind)}'; {did_you_mean(kind, KINDS)}."
-            )
-    return list(dict.fromkeys(kinds))
+class Existing(StrEnum):
+    """Treatment of an existing sidecar: report a failure, skip, overwrite, or append."""
+
+    KEEP = "keep"
+    SKIP = "skip"
+    OVERWRITE = "overwrite"
+    APPEND = "append"
 
 
 class Sidecars:
@@ -42,12 +43,13 @@ class Sidecars:
         kinds: of `KINDS`.
         images: the pictures of the run.
         inputs: files that are never written to; the pictures are, in any case.
-        resume: whether captions that are there count as done.
-        force: whether files that are there are replaced.
+        resume: whether captions of Cutline's that are there count as done.
+        existing: what becomes of any other sidecar that is there.
 
     Attributes:
         faults: sentences about sidecars that cannot be written, by picture.
-        renamed: the sidecars that have the whole name of their picture before the suffix.
+        renamed: the sidecars that have the whole name of their picture before the suffix, because
+            the short one is not free.
     """
 
     def __init__(
@@ -57,153 +59,195 @@ class Sidecars:
         inputs: Iterable[Path] = (),
         *,
         resume: bool,
-        force: bool,
+        existing: Existing = Existing.KEEP,
     ) -> None:
         self.faults: dict[Path, list[str]] = {}
         self.renamed: list[Path] = []
+        self._kinds = kinds
         self._resume = resume
-        self._force = force
-        self._owners = _Owners()
-        self._inputs = {identity(path) for path in [*images, *inputs]} if kinds else set()
-        self._files = {found for path in [*images, *inputs] if kinds and (found := inode(path))}
-        self._paths: dict[Path, dict[str, Path]] = {image: {} for image in images}
-        self._done: set[tuple[Path, str]] = set()
-        for kind in kinds:
-            self._plan(kind, images)
+        self._existing = existing
+        self._owners = Owners()
+        self._inputs = _Inputs()
+        self._long: set[tuple[Path, str]] = set()  # the pictures whose sidecars are renamed
+        self._over: dict[str, set[Path]] = {kind: set() for kind in kinds}  # done, or at fault
+        self._inputs.add(inputs)
+        self.add(images)
+
+    def add(self, images: list[Path]) -> None:
+        """Decide where the sidecars of more pictures go."""
+        if not self._kinds:
+            return
+        self._inputs.add(images)
+        stems: dict[str, list[Path]] = {}
+        for image in images:
+            stems.setdefault(identity(_stem(image)), []).append(image)
+        for kind in self._kinds:
+            for alike in stems.values():
+                keeper = None if kind == "xmp" else self._keeper(alike, kind)
+                for image in alike:
+                    if image != keeper and kind != "xmp":
+                        self._long.add((image, kind))
+                    self._look(image, kind, stems)
 
     def done(self, image: Path) -> bool:
-        """Say whether an earlier run wrote all that is to stand beside `image`."""
+        """Say whether all that is to stand beside `image` is there."""
         return image not in self.faults and not self.left(image)
 
     def left(self, image: Path) -> bool:
         """Say whether there is anything to write beside `image`, and a place for it."""
-        return any((image, kind) not in self._done for kind in self._paths[image])
+        return any(image not in over for over in self._over.values())
 
     def write(self, row: Row) -> list[str]:
         """Write the sidecars of one picture; return a sentence for each that could not be."""
         faults = []
-        for kind, path in self._paths[row.image].items():
-            if (row.image, kind) in self._done or self._was_written_meanwhile(path, row.image):
+        for kind in self._kinds:
+            if row.image in self._over[kind]:
                 continue
-            text = (
-                LINE.escape(row.caption.hedged)
-                if kind == "txt"
-                else json.dumps(row.to_dict(), indent=1)
-            )
-            self._owners.tell(path, row.image.name)  # before it is there: a kill may come between
+            path = self._path(row.image, kind)
             try:
-                write_text(path, text + "\n", overwrite=self._force)
-            except UsageError as error:
+                if not self._is_done(path, row.image, kind):  # written meanwhile by another process
+                    self._write(row, kind, path)
+            except (DataError, UsageError) as error:
                 faults.append(str(error))
         return faults
 
-    def _was_written_meanwhile(self, path: Path, image: Path) -> bool:
-        """Say whether another process wrote the sidecar of `image` since this one began."""
-        return self._resume and os.path.lexists(path) and _Owners().of(path) == image.name
+    def _write(self, row: Row, kind: str, path: Path) -> None:
+        for _ in range(TRIES):
+            before = state_of(path)
+            append = self._existing is Existing.APPEND
+            data = content_of(row, kind, path, append=append)
+            same = before is not None and _holds(path, data)
+            if kind != "xmp":  # before it is there: a kill may come between
+                self._owners.tell(path, row.image.name, replaces=not same)
+            if same:
+                return
+            with suppress(_ChangedError), written(path, overwrite=before is not None) as draft:
+                draft.write_bytes(data)
+                if state_of(path) != before:
+                    raise _ChangedError
+                return
+        raise UsageError(
+            f"{printable(path)} is being changed by another program; caption "
+            f"{printable(row.image)} again when that has ended."
+        )
 
-    def _plan(self, kind: str, images: list[Path]) -> None:
-        """Decide where each picture's sidecar of one kind goes."""
-        rivals: dict[str, list[Path]] = {}
-        for image in images:
-            rivals.setdefault(identity(_short(image, kind)), []).append(image)
-        taken: dict[str, Path] = {}
-        for alike in rivals.values():
-            keeper = self._keeper(alike, kind)
-            for image in sorted(alike, key=lambda one: one != keeper):
-                path = _short(image, kind) if image == keeper else _full(image, kind)
-                fault = self._fault(path, image, taken.setdefault(identity(path), image))
-                if fault:
-                    self.faults.setdefault(image, []).append(fault)
-                    continue
-                self._paths[image][kind] = path
-                if path != _short(image, kind):
-                    self.renamed.append(path)
+    def _path(self, image: Path, kind: str) -> Path:
+        return _full(image, kind) if (image, kind) in self._long else _short(image, kind)
 
     def _keeper(self, alike: list[Path], kind: str) -> Path | None:
         """Return which of several pictures has the short name; None if that is somebody else's."""
         short = _short(alike[0], kind)
-        if self._is_input(short):
+        if self._inputs.have(short):
             return None
         if (owner := self._owners.of(short)) is not None:
             return next((image for image in alike if image.name == owner), None)
         return next((image for image in alike if _full(image, kind) == short), alike[0])
 
-    def _fault(self, path: Path, image: Path, of: Path) -> str | None:
+    def _look(self, image: Path, kind: str, stems: dict[str, list[Path]]) -> None:
+        """Find out whether a sidecar is there, or cannot be."""
+        path = self._path(image, kind)
+        try:
+            if (image, kind) in self._long:
+                self._check_free_of_others(path, image, kind, stems)
+            if self._is_done(path, image, kind):
+                self._over[kind].add(image)
+        except DataError as error:
+            self._over[kind].add(image)
+            self.faults.setdefault(image, []).append(str(error))
+        else:
+            if (image, kind) in self._long:
+                self.renamed.append(path)
+
+    def _check_free_of_others(
+        self, path: Path, image: Path, kind: str, stems: dict[str, list[Path]]
+    ) -> None:
+        """Refuse a long name that is the short one of another picture (a.png, a.png.jpg)."""
+        rivals = [one for one in stems.get(identity(image), []) if one != image]
+        if rivals and self._keeper(rivals, kind) is not None:
+            raise DataError(
+                f"{printable(path)} would hold the captions of two pictures; rename "
+                f"{printable(image)}."
+            )
+
+    def _is_done(self, path: Path, image: Path, kind: str) -> bool:
+        """Say whether a sidecar is there and stays; a `DataError` where it must not be touched."""
         name = printable(path)
-        if of != image:
-            return f"{name} would hold the captions of two pictures; rename {printable(image)}."
-        if self._is_input(path):
-            return f"{name} is read in this run and is not overwritten; rename it."
-        if not os.path.lexists(path) or self._force:
-            return None
-        if not self._resume:
-            return f"{name} exists and is not overwritten; --force replaces it."
-        if self._owners.of(path) == image.name:
-            self._done.add((image, path.suffix[1:]))
-            return None
-        return (
-            f"{name} is not known as a caption of {printable(image)} and is not overwritten; "
-            "move it, or --force replaces it."
+        if self._inputs.have(path):
+            raise DataError(f"{name} is read in this run and is not overwritten; rename it.")
+        if not os.path.lexists(path):
+            return False
+        if kind == "xmp":
+            found = read_xmp(path)
+            said = described(found) if found is not None else None
+            if said is None or not (said.description or said.alt_text):
+                return False
+            ours, what = said.model is not None, "has a description, which"
+        else:
+            ours, what = self._resume and self._owners.of(path) == image.name, "exists and"
+        if (ours and self._resume) or self._existing is Existing.SKIP:
+            return True
+        if self._existing is not Existing.KEEP:
+            return False
+        if self._resume and kind != "xmp":
+            what = f"is not known as a caption of {printable(image)} and"
+        raise DataError(
+            f"{name} {what} is not overwritten; --overwrite replaces it, --skip-existing passes "
+            "it over."
         )
 
-    def _is_input(self, path: Path) -> bool:
-        return identity(path) in self._inputs or inode(path) in self._files
+
+class _ChangedError(Exception):
+    """Another program wrote to a sidecar between our reading and our writing."""
 
 
-class _Owners:
-    """Which picture a sidecar is of: in the cache a list for each folder, of names."""
+class _Inputs:
+    """Files that are read, and therefore never written to, whatever they are called."""
 
     def __init__(self) -> None:
-        self._lists: dict[Path, dict[str, str]] = {}
+        self._named: set[str] = set()  # those that end as sidecars do: few or none
+        self._files: set[tuple[int, int]] = set()
+        self._unseen: list[Path] = []
 
-    def of(self, sidecar: Path) -> str | None:
-        """Return the name of its picture, or None where nobody knows."""
-        if sidecar.suffix == ".json":
-            return _picture_in(sidecar)
-        if not sidecar.is_file():
-            return None
-        if sidecar.parent not in self._lists:
-            self._lists[sidecar.parent] = _read_list(sidecar.parent)
-        return self._lists[sidecar.parent].get(sidecar.name) or _picture_in(
-            sidecar.with_suffix(".json")
-        )
+    def add(self, paths: Iterable[Path]) -> None:
+        """Add files."""
+        for path in paths:
+            self._unseen.append(path)
+            if path.suffix[1:].lower() in KINDS:
+                self._named.add(identity(path))
+                if (found := inode(path)) is not None:
+                    self._files.add(found)
 
-    def tell(self, sidecar: Path, picture: str) -> None:
-        """Remember that a sidecar is of a picture."""
-        with suppress(OSError, UsageError), _list(sidecar.parent).open("a", encoding="ascii") as of:
-            of.write(json.dumps([sidecar.name, picture]) + "\n")
-
-
-def _list(folder: Path) -> Path:
-    return kept_for(folder, "sidecars").with_suffix(".jsonl")
-
-
-def _read_list(folder: Path) -> dict[str, str]:
-    owners = {}
-    with suppress(OSError, UsageError):
-        for line in _list(folder).read_text(encoding="ascii", errors="replace").split("\n"):
-            with suppress(ValueError):  # a line that was cut off
-                sidecar, picture = json.loads(line)
-                owners[sidecar] = picture
-    return owners
+    def have(self, path: Path) -> bool:
+        """Say whether a path is one of them, or another name of one."""
+        if self._named and identity(path) in self._named:
+            return True
+        try:
+            facts = os.lstat(path)
+        except (OSError, ValueError):
+            return False
+        if facts.st_nlink > 1 or os.path.islink(path):  # noqa: PTH114 - the files of a whole library
+            self._files.update(found for one in self._unseen if (found := inode(one)))
+            self._unseen.clear()
+        return inode(path) in self._files
 
 
-def _picture_in(sidecar: Path) -> str | None:
-    """Return the name of the picture of a json of ours."""
+def _holds(path: Path, data: bytes) -> bool:
     try:
-        if not 0 < sidecar.stat().st_size <= LARGEST:
-            return None
-        content = json.loads(sidecar.read_bytes())
-        return Path(content["image"]).name if isinstance(content["caption"], str) else None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
+        return path.stat().st_size == len(data) and path.read_bytes() == data
+    except OSError:
+        return False
+
+
+def _stem(image: Path) -> str:
+    """photo.jpg -> photo; what follows the dot of `2024.01.15 14.30` is no suffix."""
+    given = str(image)
+    is_suffix = re.fullmatch(r"\.[A-Za-z][A-Za-z0-9]{1,4}", image.suffix)
+    return given.removesuffix(image.suffix) if is_suffix else given
 
 
 def _short(image: Path, kind: str) -> Path:
-    """photo.jpg -> photo.txt; what follows the dot of `2024.01.15 14.30` is no suffix."""
-    is_suffix = re.fullmatch(r"\.[A-Za-z][A-Za-z0-9]{1,4}", image.suffix)
-    return image.with_suffix(f".{kind}") if is_suffix else _full(image, kind)
+    return _full(image, kind) if kind == "xmp" else Path(f"{_stem(image)}.{kind}")
 
 
 def _full(image: Path, kind: str) -> Path:
-    return image.with_name(f"{image.name}.{kind}")
+    return Path(f"{image}.{kind}")

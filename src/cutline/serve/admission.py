@@ -1,4 +1,4 @@
-"""How many requests are taken at a time, and how many bytes of their bodies are held."""
+"""Admission control: bounds on concurrent requests and on the bytes of their bodies."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

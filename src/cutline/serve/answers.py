@@ -1,4 +1,4 @@
-"""What is answered.
+"""Response models of the HTTP interface.
 
 Shapes: `T` words, `h x w` the attention grid.
 """
@@ -37,13 +37,13 @@ class CaptionBody(BaseModel):
 
 
 class Result(CaptionBody):
-    """What is said of one picture: its best caption, and others of the same beam."""
+    """One picture's best caption, and the others of the same beam."""
 
     alternatives: list[CaptionBody] = Field([], description="n_best - 1 further captions")
 
 
 class Failure(BaseModel):
-    """Why one picture of several has no caption."""
+    """The error of one picture among several."""
 
     problem: ProblemBody
 

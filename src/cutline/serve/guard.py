@@ -1,4 +1,4 @@
-"""What surrounds every request: security headers, the token, metrics, a line in the log.
+"""Middleware of every request: security headers, bearer token, metrics, access log.
 
 A line says method, route, status and milliseconds: no names of files, no queries, no bodies.
 """

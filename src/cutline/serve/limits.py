@@ -1,4 +1,4 @@
-"""How much, how many, how long."""
+"""Limits of the service: bytes, pixels, pictures, parts, time."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True)
 class Limits:
-    """What a service takes on.
+    """Limits of one service.
 
     Attributes:
         body: bytes of a request.

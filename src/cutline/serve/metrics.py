@@ -17,7 +17,7 @@ PICTURES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
-    """What a service counts, in a registry of its own."""
+    """Prometheus metrics of one service, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""What is refused, as RFC 9457 has it: `application/problem+json`, with a sentence for a person."""
+"""Problem details (RFC 9457), `application/problem+json`, with a sentence for a person."""
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus

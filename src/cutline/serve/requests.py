@@ -1,4 +1,4 @@
-"""What may be asked: pictures, and how to caption them."""
+"""Request models of the HTTP interface: pictures and captioning options."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -11,7 +11,7 @@ MOST_BEAMS = 16
 
 
 class Options(BaseModel):
-    """How to caption."""
+    """Captioning options of a request."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -24,7 +24,7 @@ MOST_DECODERS = 4  # threads; a large picture takes up to 360 MB while it is dec
 
 
 class Way(NamedTuple):
-    """How a picture is captioned; pictures of one way go together."""
+    """Settings that pictures of one batch share."""
 
     precision: Precision
     search: SearchConfig

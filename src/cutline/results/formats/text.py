@@ -5,11 +5,9 @@ from pathlib import Path
 
 from cutline.results.formats.format import Lines, agree
 from cutline.results.names import LINE
-from cutline.results.rows import Row, StoredRow
+from cutline.results.rows import DOUBT, Row, StoredRow
 
 __all__ = ["Text"]
-
-DOUBT = "perhaps: "  # as `Caption.hedged` says it
 
 
 class Text(Lines):
