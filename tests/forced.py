@@ -18,7 +18,7 @@ class Forced(Hard):
     def look_at(self, places: Tensor) -> None:
         self.places = iter(places.unbind(1))
 
-    def _draw(self, alpha: Tensor) -> Tensor:  # noqa: ARG002
+    def sample(self, alpha: Tensor) -> Tensor:  # noqa: ARG002
         return next(self.places)
 
 

@@ -11,7 +11,8 @@ from benchmarks.plain import PlainSoft
 from benchmarks.work import Work, measure
 
 from cutline.captioner import Looked, Stepper
-from cutline.decoders import Soft, unroll
+from cutline.decoders import Soft
+from cutline.fast import unroll
 from cutline.functional import Features
 from cutline.losses import word_loss
 from cutline.network import TorchBackend

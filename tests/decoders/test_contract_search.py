@@ -22,7 +22,8 @@ from suite import (
 from torch import nn
 
 from cutline.captioner import Looked, Stepper
-from cutline.decoders import TORCH, Decoder, unroll
+from cutline.decoders import TORCH, Decoder
+from cutline.fast import unroll
 from cutline.functional import Features
 from cutline.losses import word_loss
 from cutline.network import Network, TorchBackend

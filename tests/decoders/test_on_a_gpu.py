@@ -8,8 +8,9 @@ import torch
 from suite import R, V
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from cutline.decoders import Decoder, unroll
+from cutline.decoders import Decoder
 from cutline.decoders.registry import _DECODERS
+from cutline.fast import unroll
 from cutline.functional import Features
 
 LENGTHS = torch.tensor([[5, 3], [2, 0]])

@@ -5,7 +5,8 @@ import torch
 from specimens import Counting, Sampled, strides
 from suite import BUILDERS, END, START, WORDS, D, R, V, close, rows, some_features
 
-from cutline.decoders import Decoder, Hard, rollout, unroll
+from cutline.decoders import Decoder, Hard
+from cutline.fast import rollout, unroll
 
 
 @pytest.fixture(autouse=True)

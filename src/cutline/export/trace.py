@@ -7,9 +7,10 @@
                      state.* (B, K, ...), and attention (B, K, R), sentinel (B, K) where there are
 
 The contract is what is traced: `prepare` and `start` make the second graph, `step` and `project`
-the third, whatever they are made of. The numbers of images `B` and of captions an image `K` are
-free. Log-probabilities of words that no caption may contain are minus infinity. Names after
-`memory.` and `state.` are the fields of the decoder's own tuples; what no step reads is left out.
+the third, whatever they are made of; of a decoder with faster steps those of `fast.stepper`. The
+numbers of images `B` and of captions an image `K` are free. Log-probabilities of words that no
+caption may contain are minus infinity. Names after `memory.` and `state.` are the fields of the
+decoder's own tuples; what no step reads is left out.
 
 Shapes: `B` images, `K` captions an image, `S` side in pixels, `R` regions, `D` feature size, `V`
 vocabulary.
@@ -33,6 +34,7 @@ from cutline.decoders import Decoder
 from cutline.encoders import Encoder
 from cutline.errors import UsageError
 from cutline.export.operators import OPERATORS
+from cutline.fast import stepper
 from cutline.functional import Features
 
 __all__ = ["Graphs", "trace"]
@@ -108,7 +110,7 @@ def trace(encoder: Encoder, decoder: Decoder, *, banned: Sequence[int]) -> Graph
         UsageError: PyTorch cannot make a graph of it; the sentence says of which part and why.
     """
     encoder = copy.deepcopy(encoder).eval().requires_grad_(False)
-    decoder = copy.deepcopy(decoder).eval().requires_grad_(False)
+    decoder = stepper(copy.deepcopy(decoder).eval().requires_grad_(False))
     encoder.to(memory_format=torch.contiguous_format)  # else symbolic strides take a minute
     side = encoder.preprocessing.size
     pixels = torch.randint(256, (2, side, side, 3), dtype=torch.uint8)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from cutline.captioner import Looked, generate
 from cutline.config import HardConfig, Recipe, SearchConfig
 from cutline.data.batches import Batch
-from cutline.decoders import Decoder, Rollout, Unrolled, rollout, unroll
+from cutline.decoders import Decoder, Rollout, Unrolled
+from cutline.fast import rollout, unroll
 from cutline.functional import Features, doubly_stochastic_penalty
 from cutline.losses import WordLoss, word_loss
 from cutline.metrics import Cider, ptb_tokenize
