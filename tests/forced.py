@@ -23,7 +23,7 @@ class Forced(Hard):
 
 
 def build(kind: type[Hard] = Hard, **fields: Any) -> Hard:
-    torch.manual_seed(2)
+    torch.manual_seed(3)
     decoder = kind(
         vocabulary_size=V,
         feature_size=D,

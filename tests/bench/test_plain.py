@@ -24,7 +24,7 @@ WORDS = Words(1, 2, np.array([0, 1, 3]))
 
 @pytest.fixture
 def soft() -> Soft:
-    torch.manual_seed(0)
+    torch.manual_seed(2)
     decoder = Soft(
         vocabulary_size=V, feature_size=SIZE, embedding=8, hidden=9, attention=7, dropout=0.0
     )

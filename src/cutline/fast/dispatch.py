@@ -2,7 +2,7 @@
 
 `unroll` and `rollout` are those of `cutline.decoders`, and return the same. What is not in these
 tables, such as a decoder from outside the package or a class derived from one of ours, goes by its
-own steps with plain autograd; nothing is replaced in it.
+own steps with plain autograd, and so does one with a method replaced; nothing is replaced in it.
 
 Shapes: `B` images with `K` captions each, `T` words a caption.
 """
@@ -16,7 +16,7 @@ from cutline import decoders
 from cutline.decoders import Adaptive, Decoder, Hard, Nic, Rnn, Rollout, Soft, Spatial, Unrolled
 from cutline.decoders.head import Headed
 from cutline.fast import attend_and_tell, recurrent, spatial
-from cutline.fast.steps import faster_steps
+from cutline.fast.steps import as_published, faster_steps
 from cutline.fast.switch import enabled
 from cutline.functional import Features
 from cutline.search import Words
@@ -85,7 +85,7 @@ def _whole_captions(
 ) -> Unrolled | None:
     inner: Any = decoder.decoder if type(decoder) is Headed else decoder
     whole = WHOLE_CAPTIONS.get(type(inner))
-    if whole is None:
+    if whole is None or not (as_published(decoder) and as_published(inner)):
         return None
     if type(decoder) is Headed:
         features = decoder.head(features)

@@ -19,7 +19,7 @@ from cutline.fast.additive import adaptive_attention, additive_attention, prepar
 from cutline.fast.products import cast_once
 from cutline.functional import Features
 
-__all__ = ["FASTER_STEPS", "faster_steps"]
+__all__ = ["FASTER_STEPS", "as_published", "faster_steps"]
 
 
 class _Soft(Soft):
@@ -65,12 +65,25 @@ FASTER_STEPS: dict[type[Decoder], type[Decoder]] = {
 """By exact type: a class that is derived from one of these goes by its own steps."""
 
 
+METHODS = {
+    "prepare", "start", "step", "project",
+    "attend", "attend_adaptively", "context", "drop", "first_state",
+}  # fmt: skip
+
+
+def as_published(decoder: Decoder) -> bool:
+    """Say whether a decoder computes what its class does: none of its methods was replaced."""
+    return not METHODS & vars(decoder).keys()
+
+
 def faster_steps(decoder: Decoder) -> Decoder:
     """Return a decoder with the same weights and faster steps, or the one given: there is none.
 
     Its memory has `fast.additive.Keys` in the place of keys, so that the steps of one must not be
     given the memory of the other.
     """
+    if not as_published(decoder):
+        return decoder
     if type(decoder) is Headed:
         inner = faster_steps(decoder.decoder)
         return decoder if inner is decoder.decoder else _copied(decoder, Headed, decoder=inner)
