@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel, TypeAdapter
 from specimens import Sampled, Sentinel
+from strangers import STRANGERS
 from torch import Tensor
 
 from cutline.config import DecoderConfig
@@ -62,6 +63,7 @@ BUILDERS: dict[str, Build] = {
     "nic with two layers": registered("nic", layers=2),
     "nic with two layers from scratch": registered("nic", layers=2, cell="scratch"),
     "rnn with its gradient by hand": registered("rnn", backward="manual"),
+    **{name: specimen(kind) for name, kind in STRANGERS.items()},
     "a decoder with a sentinel": specimen(Sentinel),
     "a decoder that samples": specimen(Sampled),
 }

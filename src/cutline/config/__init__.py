@@ -2,6 +2,8 @@
 
 recipe    the fields
 decoder   those of the decoders
+outside   those of a decoder from outside the package
+marks     what a field is for
 reading   a file and changes become a recipe
 faults    what is wrong with one, in sentences
 """
@@ -16,6 +18,8 @@ from cutline.config.decoder import (
     SoftConfig,
     SpatialConfig,
 )
+from cutline.config.marks import FREE, TRAINING, free_fields, training_fields
+from cutline.config.outside import OutsideDecoderConfig
 from cutline.config.reading import change_search, find_recipe, read_recipe, recipe_folder
 from cutline.config.recipe import (
     LARGEST_SIDE,
@@ -33,7 +37,9 @@ from cutline.config.recipe import (
 )
 
 __all__ = [
+    "FREE",
     "LARGEST_SIDE",
+    "TRAINING",
     "AdaptiveConfig",
     "AugmentConfig",
     "DataConfig",
@@ -43,6 +49,7 @@ __all__ = [
     "HardConfig",
     "LastStages",
     "NicConfig",
+    "OutsideDecoderConfig",
     "Recipe",
     "RnnConfig",
     "ScenesConfig",
@@ -55,6 +62,8 @@ __all__ = [
     "WordsConfig",
     "change_search",
     "find_recipe",
+    "free_fields",
     "read_recipe",
     "recipe_folder",
+    "training_fields",
 ]

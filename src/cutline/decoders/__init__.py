@@ -18,7 +18,13 @@ from cutline.decoders.dot import Dot
 from cutline.decoders.free_running import Rollout, rollout
 from cutline.decoders.hard import Hard
 from cutline.decoders.nic import Nic
-from cutline.decoders.registry import build_decoder, decoder_names, register
+from cutline.decoders.registry import (
+    admit,
+    build_decoder,
+    decoder_fields,
+    decoder_names,
+    register,
+)
 from cutline.decoders.rnn import Rnn
 from cutline.decoders.soft import Soft
 from cutline.decoders.spatial import Spatial
@@ -38,7 +44,9 @@ __all__ = [
     "Spatial",
     "Step",
     "Unrolled",
+    "admit",
     "build_decoder",
+    "decoder_fields",
     "decoder_names",
     "register",
     "rollout",
