@@ -150,7 +150,7 @@ class Renamed(Decoder[Pooled, Hidden]):
         return Step(self.dropout(h), Hidden(h))
 
     def project(self, output: Tensor) -> Tensor:
-        return F.linear(output, self.lexicon.weight)
+        return F.linear(output, self.lexicon.weight) / output.shape[-1] ** 0.5
 
 
 class Regions(NamedTuple):
