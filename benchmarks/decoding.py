@@ -27,9 +27,10 @@ from cutline.captioner import Captioner, Encoded, Precision, generate
 from cutline.compiled import compiler, compiling
 from cutline.config import Recipe
 from cutline.data.cache import cache_folder
-from cutline.decoders import Decoder, Soft, build_decoder, decoder_names, unroll
+from cutline.decoders import Decoder, Soft, build_decoder, decoder_names
+from cutline.fast import unroll
+from cutline.fast.prefix_tree import PrefixTree
 from cutline.functional import Features
-from cutline.functional.order import Order
 from cutline.losses import word_loss
 
 H = E = A = 512
@@ -150,10 +151,10 @@ def _training_products(given: Told, vocabulary: int, regions: int) -> list[Produ
     Captions of an image that begin alike are read once until they part. What needs no step before
     it is one product over all words.
     """
-    order = Order(given.lengths, given.words[:, :, :-1].flatten(0, 1))
-    last = order.readings[-1]
-    rows, looks, images = last.prefixes.stop, last.looks.stop, len(given.lengths)
-    captions = max(1, rows // len(order.readings))
+    tree = PrefixTree(given.lengths, given.words[:, :, :-1].flatten(0, 1))
+    last = tree.steps[-1]
+    rows, looks, images = last.nodes.stop, last.queries.stop, len(given.lengths)
+    captions = max(1, rows // len(tree.steps))
     in_steps = [(SIZE, 4 * H), (H, 4 * H + A + SIZE)]
     at_once = [(rows, E, 4 * H), (rows, H, E), (looks, SIZE, E)]
     products = [Product(captions, k, n, 2 * looks / captions) for k, n in in_steps]

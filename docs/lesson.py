@@ -529,7 +529,7 @@ assert plain[0] < 1e-8 * plain[-1]
 
 # %%
 from cutline.data.batches import CaptionedImages, EpochShuffle, batches
-from cutline.decoders import unroll
+from cutline.fast import unroll
 
 pairs = CaptionedImages(train, train_table.numpy(), vocabulary, captions_per_image=2, max_words=20)
 order = EpochShuffle(len(pairs), seed=0)

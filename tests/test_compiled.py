@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cutline import compiled, losses
 from cutline.compiled import Compilable, compiled_instead_of, compiler, compiling
-from cutline.functional import additive, additive_attention
+from cutline.fast import additive
 from cutline.losses import word_loss
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler")
@@ -35,7 +35,11 @@ def broken(request, monkeypatch):
 @pytest.fixture(autouse=True)
 def forgotten(monkeypatch):
     """Whether a function failed in another test."""
-    for function in (additive.pair_sums, additive.pair_sums_back, losses._negative_log_likelihood):
+    for function in (
+        additive.pair_sums,
+        additive.pair_sums_backward,
+        losses._negative_log_likelihood,
+    ):
         monkeypatch.setattr(function, "failed", False)
 
 
@@ -55,7 +59,7 @@ def looked(images: int, captions: int) -> dict[str, Tensor]:
     keys = torch.randn(images, 10, 5, requires_grad=True)
     values = torch.randn(images, 10, 7)
     W, v = torch.randn(6, 5, requires_grad=True), torch.randn(5, requires_grad=True)
-    context, weights = additive_attention(h, keys, values, W, v)
+    context, weights = additive.additive_attention(h, additive.prepare_keys(keys), values, W, v)
     felt = torch.randn_like(context), torch.randn_like(weights)
     torch.autograd.backward([context, weights], felt)
     gradients = {name: x.grad for name, x in {"h": h, "keys": keys, "W": W, "v": v}.items()}
@@ -83,8 +87,8 @@ def test_compiled_attention_is_the_same(folder, sizes):
             ours = looked(images, captions)
         assert additive.pair_sums.compiled
         assert not additive.pair_sums.failed
-        assert additive.pair_sums_back.compiled
-        assert not additive.pair_sums_back.failed
+        assert additive.pair_sums_backward.compiled
+        assert not additive.pair_sums_backward.failed
         for name, expected in plain.items():
             assert torch.allclose(ours[name], expected, rtol=1e-5, atol=1e-6), name
 

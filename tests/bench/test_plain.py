@@ -11,7 +11,8 @@ from benchmarks.plain import PlainSoft
 from benchmarks.work import Work, measure
 
 from cutline.captioner import Encoded, Stepper
-from cutline.decoders import Soft, unroll
+from cutline.decoders import Soft
+from cutline.fast import unroll
 from cutline.functional import Features
 from cutline.losses import word_loss
 from cutline.network import TorchBackend
@@ -23,7 +24,7 @@ WORDS = Words(1, 2, np.array([0, 1, 3]))
 
 @pytest.fixture
 def soft() -> Soft:
-    torch.manual_seed(0)
+    torch.manual_seed(2)
     decoder = Soft(
         vocabulary_size=V, feature_size=SIZE, embedding=8, hidden=9, attention=7, dropout=0.0
     )

@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from cutline.decoders import Decoder, Step, Unrolled, unroll
+from cutline.decoders import Decoder, Step, Unrolled
+from cutline.fast import unroll
 from cutline.functional import Features
 from cutline.losses import word_loss
 from support.suite import (
@@ -81,35 +82,6 @@ def test_unrolling_equals_the_steps_of_each_caption_alone(
             assert (unrolled.attention[b, k, counts[b, k] :] == 0).all()
         if unrolled.sentinel is not None:
             assert (unrolled.sentinel[b, k, counts[b, k] :] == 0).all()
-
-
-@pytest.mark.parametrize("lengths", [UNSORTED, [[3]], [[0, 4], [0, 0], [2, 3]], [[1, 1], [1, 0]]])
-def test_a_whole_run_is_the_steps_and_has_their_gradient(
-    decoder: Decoder, lengths: list[list[int]], monkeypatch: pytest.MonkeyPatch
-):
-    features = some_features(len(lengths))
-    words, counts = some_captions(lengths)
-    grid = features.grid.requires_grad_()
-    features = features._replace(pooled=grid.mean(1))
-
-    def result() -> tuple[Unrolled, list[Tensor]]:
-        unrolled = unroll(decoder, features, words, counts)
-        loss = decoder.project(unrolled.output).square().sum()
-        if unrolled.attention is not None:
-            loss = loss + (1 - unrolled.attention.sum(2)).square().sum()
-        felt = torch.autograd.grad(loss, [grid, *decoder.parameters()], allow_unused=True)
-        return unrolled, felt
-
-    whole, gradients = result()
-    monkeypatch.setattr(decoder, "run", lambda *_: None)
-    steps, own_gradients = result()
-    assert torch.equal(whole.places.sort().values, steps.places.sort().values)
-    assert close(by_place(whole), by_place(steps))
-    assert (whole.attention is None) == (steps.attention is None)
-    assert whole.attention is None or close(whole.attention, steps.attention)
-    for ours, own in zip(gradients, own_gradients, strict=True):
-        assert (ours is None) == (own is None)
-        assert ours is None or close(ours, own)
 
 
 def test_a_batch_of_two_equals_two_batches_of_one(decoder: Decoder):

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from cutline.captioner import Encoded, Stepper
-from cutline.decoders import TORCH, Decoder, unroll
+from cutline.decoders import TORCH, Decoder
+from cutline.fast import unroll
 from cutline.functional import Features
 from cutline.losses import word_loss
 from cutline.network import Network, TorchBackend

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from cutline.decoders import Adaptive, Dot, Hard, Nic, Rnn, Soft, Spatial, unroll
+from cutline.decoders import Adaptive, Dot, Hard, Nic, Rnn, Soft, Spatial
+from cutline.fast import enabled, unroll
 from cutline.functional import attention_lstm, rnn_backward
 from support.papers import (
     WORDS,
@@ -63,6 +64,7 @@ def test_rnn_starts_from_the_image_and_reads_the_words(backward):
             assert close(scores[b, t], decoder.W_v.weight @ h + decoder.W_v.bias)
 
 
+@pytest.mark.skipif(not enabled(), reason="by its steps the gradient is autograd's")
 @pytest.mark.parametrize("lengths", [[[4], [4]], [[1], [3]], [[0], [2]]], ids=str)
 def test_the_gradient_by_hand_trains_rnn_as_autograd_does(lengths, monkeypatch):
     auto, manual = (randomised(Rnn(**SIZES, backward=name)) for name in ("auto", "manual"))
@@ -70,7 +72,7 @@ def test_the_gradient_by_hand_trains_rnn_as_autograd_does(lengths, monkeypatch):
     seen, weights = features(), torch.randn(sum(map(sum, lengths)), V).double()
     calls = []
     by_hand = Mock(side_effect=rnn_backward)
-    monkeypatch.setattr("cutline.decoders.rnn.rnn_backward", by_hand)
+    monkeypatch.setattr("cutline.fast.recurrent.rnn_backward", by_hand)
     for decoder in (auto, manual):
         unrolled = unroll(decoder, seen, WORDS, torch.tensor(lengths))
         (decoder.project(unrolled.output) * weights).sum().backward()
@@ -200,9 +202,10 @@ def test_hard_is_soft_with_another_context_and_no_gate(cell, inference):
 
 def test_the_sentinel_is_closed_for_a_share_of_the_words_that_training_reads():
     decoder = randomised(Adaptive(**SIZES, attention=A, sentinel_dropout=0.25))
-    words, lengths = torch.full((2, 250, 8), 4), torch.full((2, 250), 8)
+    words, lengths = torch.randint(4, V, (2, 250, 8)), torch.full((2, 250), 8)
     seen = features()
-    closed = unroll(decoder.train(), seen, words, lengths).sentinel == 0
+    # captions that begin alike may share what is drawn
+    closed = unroll(decoder.train(), seen, words, lengths).sentinel[:, :, 4:] == 0
     assert 0.22 < closed.double().mean() < 0.28
     assert not (unroll(decoder.eval(), seen, words, lengths).sentinel == 0).any()
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from cutline.decoders import Hard, unroll
+from cutline.decoders import Hard
+from cutline.fast import unroll
 from support.suite import START, UNSORTED, R, V, by_place, close, some_captions, some_features
 
 D = 7

@@ -9,7 +9,6 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from cutline.decoders.lstm import FusedLSTM, LstmState, ScratchLSTM, copy_weights
 from cutline.functional import lstm
-from cutline.functional.order import Order
 
 N, T, E, H = 5, 6, 4, 3
 LAYERS = pytest.mark.parametrize("layers", [1, 2, 3])
@@ -185,18 +184,3 @@ def test_any_float_type_goes_and_stays(kind: Callable[..., nn.Module], dtype: to
     h, state = module(draw(N, T, E).to(dtype))
     assert h.dtype == state.h.dtype == state.c.dtype == module.start(1).h.dtype == dtype
     assert module.step(draw(N, E).to(dtype), module.start(N))[0].dtype == dtype
-
-
-@LAYERS
-def test_captions_in_an_order_are_read_as_each_alone(layers: int):
-    words = torch.tensor([[1, 4, 5], [1, 4, 6], [1, 0, 0], [0, 0, 0], [2, 2, 0], [1, 2, 0]])
-    order = Order(torch.tensor([[3, 3], [1, 0], [2, 2]]), words)
-    x = draw(3 + len(order.first), E)
-    scratch, fused = both(layers)
-    expected = torch.empty(len(order.first), H).double()
-    for n, image in enumerate([0, 0, 1, 1, 2, 2]):
-        said = order.prefix[order.caption == n]
-        alone = torch.cat([x[[image]], x[3 + said]])
-        expected[said] = scratch(alone.unsqueeze(0))[0][0, 1:]
-    for read in (scratch.read, fused.read, fused.read_apart):
-        assert agree(read(x, order), expected)

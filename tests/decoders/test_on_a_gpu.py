@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from cutline.decoders import Decoder, unroll
+from cutline.decoders import Decoder
 from cutline.decoders.registry import _DECODERS
+from cutline.fast import unroll
 from cutline.functional import Features
 from support.suite import R, V
 

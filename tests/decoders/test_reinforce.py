@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cutline.decoders import Hard, unroll
+from cutline.decoders import Hard
+from cutline.fast import unroll
 from cutline.functional import Features
 from cutline.losses import moving_baseline, reinforce, sum_by_caption
 from support.forced import D, Forced, R, build, flat_gradient

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from cutline.decoders import Decoder, Hard, rollout, unroll
+from cutline.decoders import Decoder, Hard
+from cutline.fast import rollout, unroll
 from support.specimens import Counting, Sampled, strides
 from support.suite import BUILDERS, END, START, WORDS, D, R, V, close, rows, some_features
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from cutline.decoders import Decoder, Step, unroll
+from cutline.decoders import Decoder, Step
+from cutline.fast import unroll
 from support.specimens import Counting, strides
 from support.suite import (
     PAD,

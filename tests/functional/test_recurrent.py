@@ -10,14 +10,11 @@ from cutline.functional import (
     attention_lstm,
     attention_lstm_step,
     lstm,
-    lstm_gates,
     lstm_step,
     rnn,
     rnn_backward,
     rnn_step,
 )
-from cutline.functional.order import Order
-from cutline.functional.packed_lstm import packed_lstm
 from support.oracles import draw, relative_error, torch_lstm, torch_rnn
 
 E, H = 5, 4
@@ -175,32 +172,6 @@ def test_an_lstm_that_looks_has_the_gradient_it_should():
     x, A = draw(2, 2, 3, grad=True), draw(1, 2, 2, 2, grad=True)
     Wx, Wh, Wattn, b = (draw(*shape, grad=True) for shape in ((3, 8), (2, 8), (2, 8), (8,)))
     assert gradcheck(attention_lstm, [x, A, Wx, Wh, Wattn, b])
-
-
-# --- captions of different lengths
-
-
-def some_order() -> Order:
-    """One image with captions of three words and of two, which begin alike, and one with a word."""
-    words = torch.tensor([[1, 4, 5], [1, 6, 0], [1, 0, 0], [0, 0, 0]])
-    return Order(torch.tensor([[3, 2], [1, 0]]), words)
-
-
-def test_packed_captions_are_each_read_alone():
-    a, h0, c0, Wh = draw(5, 4 * H), draw(2, H), draw(2, H), draw(H, 4 * H)
-    h = packed_lstm(a, h0, c0, Wh, some_order())
-    for image, prefixes in ((0, [0, 2, 4]), (0, [0, 3]), (1, [1])):
-        state, memory = h0[[image]], c0[[image]]
-        for prefix in prefixes:
-            state, memory = lstm_gates(a[[prefix]] + state @ Wh, memory)
-            assert torch.allclose(h[prefix], state[0], rtol=1e-12)
-
-
-def test_packed_captions_have_the_gradient_they_should():
-    a, h0, c0 = (draw(*shape, grad=True) for shape in ((5, 8), (2, 2), (2, 2)))
-    assert gradcheck(
-        lambda *given: packed_lstm(*given, some_order()), [a, h0, c0, draw(2, 8, grad=True)]
-    )
 
 
 # --- types

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from cutline.decoders import Decoder, Unrolled, unroll
+from cutline.decoders import Decoder, Unrolled
+from cutline.fast import unroll
 from cutline.functional import Features
 
 V, D, E, H, A, R = 11, 5, 4, 6, 3, 4

@@ -13,6 +13,7 @@ from cutline.decoders import Decoder, Unrolled, build_decoder, decoder_names
 from cutline.functional import Features
 from cutline.search import Words
 from support.specimens import Sampled, Sentinel
+from support.strangers import STRANGERS
 
 V, D, HEIGHT, WIDTH = 12, 7, 2, 3
 R = HEIGHT * WIDTH
@@ -62,6 +63,7 @@ BUILDERS: dict[str, Build] = {
     "nic with two layers": registered("nic", layers=2),
     "nic with two layers from scratch": registered("nic", layers=2, cell="scratch"),
     "rnn with its gradient by hand": registered("rnn", backward="manual"),
+    **{name: specimen(kind) for name, kind in STRANGERS.items()},
     "a decoder with a sentinel": specimen(Sentinel),
     "a decoder that samples": specimen(Sampled),
 }

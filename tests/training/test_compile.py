@@ -6,7 +6,7 @@ import yaml
 from cutline.compiled import compiler as found_compiler
 from cutline.config import Recipe, read_recipe
 from cutline.errors import UsageError
-from cutline.functional import additive
+from cutline.fast import additive
 from cutline.training import train
 from cutline.training.compile import wants_compiler
 from support.tiny import RECIPE, write_recipe

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cutline.config import HardConfig
-from cutline.decoders import Unrolled, unroll
+from cutline.decoders import Unrolled
+from cutline.fast import unroll
 from cutline.functional import Features
 from cutline.training.reinforce import Reinforce
 from support.forced import D, Forced, R, build, flat_gradient

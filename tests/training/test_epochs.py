@@ -13,7 +13,7 @@ import cutline
 from cutline.config import read_recipe
 from cutline.data.batches import CaptionedImages, Pictures, batches
 from cutline.data.readers import open_dataset
-from cutline.decoders import unroll
+from cutline.fast import unroll
 from cutline.losses import word_loss
 from cutline.network import Model
 from cutline.training import module as module_file

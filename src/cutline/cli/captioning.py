@@ -23,7 +23,7 @@ EVERY = 60.0  # seconds between lines of progress where there is no terminal
 
 
 class Plan(NamedTuple):
-    """Options of captioning: `strict` refuses cut pictures, `timed` prints timings, `bar` shows one."""
+    """Options of a run: `strict` refuses cut pictures, `timed` prints timings, `bar` shows one."""
 
     folder: Path
     precision: Precision

@@ -2,6 +2,8 @@
 
 recipe    the fields
 decoder   those of the decoders
+outside   fields of a decoder from outside the package
+marks     uses of a field: training only, or without effect on the weights
 reading   from a file and changes to a recipe
 renamed   old names of fields and values
 faults    error messages
@@ -17,6 +19,8 @@ from cutline.config.decoder import (
     SoftConfig,
     SpatialConfig,
 )
+from cutline.config.marks import FREE, TRAINING, free_fields, training_fields
+from cutline.config.outside import OutsideDecoderConfig
 from cutline.config.reading import change_search, find_recipe, read_recipe, recipe_folder
 from cutline.config.recipe import (
     LARGEST_SIDE,
@@ -35,7 +39,9 @@ from cutline.config.recipe import (
 from cutline.config.renamed import translate
 
 __all__ = [
+    "FREE",
     "LARGEST_SIDE",
+    "TRAINING",
     "AdaptiveConfig",
     "AugmentConfig",
     "DataConfig",
@@ -45,6 +51,7 @@ __all__ = [
     "HardConfig",
     "LastStages",
     "NicConfig",
+    "OutsideDecoderConfig",
     "Recipe",
     "RnnConfig",
     "ScenesConfig",
@@ -57,7 +64,9 @@ __all__ = [
     "WordsConfig",
     "change_search",
     "find_recipe",
+    "free_fields",
     "read_recipe",
     "recipe_folder",
+    "training_fields",
     "translate",
 ]

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from cutline.config.base import Config
 from cutline.config.decoder import DecoderConfig
+from cutline.config.marks import FREE
 
 __all__ = [
     "LARGEST_SIDE",
@@ -89,6 +90,7 @@ class EncoderConfig(Config):
     weights: str = Field(
         "download",
         description="`download` (timm's pretrained), `random`, or a local .safetensors file",
+        json_schema_extra=FREE,
     )
     stage: int | None = Field(
         None, description="which of the backbone's stages to tap; default: its final features"
@@ -100,7 +102,7 @@ class EncoderConfig(Config):
         "squash", description="how a picture becomes a square"
     )
     trainable: Literal["none", "all"] | LastStages = Field(
-        "none", description="none, all, or {last_stages: n}"
+        "none", description="none, all, or {last_stages: n}", json_schema_extra=FREE
     )
     positions: bool = Field(
         False, description="add a learned vector to each region; for an encoder that is trained"
@@ -108,14 +110,21 @@ class EncoderConfig(Config):
     mirror: bool = Field(
         False,
         description="see a picture's mirror image, too, and take the mean; not while it is trained",
+        json_schema_extra=FREE,
     )
-    learning_rate: float = Field(1e-4, gt=0, description="of the encoder, when it is trained")
+    learning_rate: float = Field(
+        1e-4, gt=0, description="of the encoder, when it is trained", json_schema_extra=FREE
+    )
     batch_norm: Literal["trained", "frozen"] = Field(
         "trained",
         description="BatchNorm in the stages that are trained: trained too, or frozen (faster)",
+        json_schema_extra=FREE,
     )
     unfreeze_epoch: int = Field(
-        1, gt=0, description="first epoch in which the encoder is trained; it is frozen before"
+        1,
+        gt=0,
+        description="first epoch in which the encoder is trained; it is frozen before",
+        json_schema_extra=FREE,
     )
     options: dict[str, Any] = Field(
         default_factory=dict, description="passed on to timm, such as {pad_type: same}"

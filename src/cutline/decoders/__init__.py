@@ -3,12 +3,11 @@
 contract     what every decoder gives
 registry     the decoders by name
 rnn nic dot soft hard spatial adaptive     one each
+attend_and_tell   what `soft` and `hard` have in common
 lstm         the LSTM they own, from scratch and fused
 head         a projection before any of them
-unroll       over captions that are known
-deferred     gradients of weights, once a caption
-stand_in     what `deferred` puts in the place of weights
-rollout      captions made up, with a gradient
+teacher_forcing   over captions that are known: `unroll`
+free_running      over words that it draws itself: `rollout`
 arrays       a decoder's arrays, for a search
 """
 
@@ -16,14 +15,20 @@ from cutline.decoders.adaptive import Adaptive
 from cutline.decoders.arrays import TORCH
 from cutline.decoders.contract import Decoder, Location, Step
 from cutline.decoders.dot import Dot
+from cutline.decoders.free_running import Rollout, rollout
 from cutline.decoders.hard import Hard
 from cutline.decoders.nic import Nic
-from cutline.decoders.registry import build_decoder, decoder_names, register
+from cutline.decoders.registry import (
+    admit,
+    build_decoder,
+    decoder_fields,
+    decoder_names,
+    register,
+)
 from cutline.decoders.rnn import Rnn
-from cutline.decoders.rollout import Rollout, rollout
 from cutline.decoders.soft import Soft
 from cutline.decoders.spatial import Spatial
-from cutline.decoders.unroll import Unrolled, unroll
+from cutline.decoders.teacher_forcing import Unrolled, unroll
 
 __all__ = [
     "TORCH",
@@ -39,7 +44,9 @@ __all__ = [
     "Spatial",
     "Step",
     "Unrolled",
+    "admit",
     "build_decoder",
+    "decoder_fields",
     "decoder_names",
     "register",
     "rollout",

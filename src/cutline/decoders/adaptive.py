@@ -1,4 +1,4 @@
-"""Adaptive attention: `spatial`, and a sentinel to look at where no region helps.
+"""Adaptive attention: `spatial` with a visual sentinel beside the regions.
 
 Lu et al. 2017 (arXiv 1612.01887), section 2.3, equations 9 to 13; the rest is that of `spatial`.
 
@@ -60,15 +60,19 @@ class Adaptive(Spatial):
         self.W_h = uniform(hidden, hidden, fan_in=hidden)
         self.W_s = uniform(hidden, attention, fan_in=hidden)
 
-    def step(self, words: Tensor, state: LstmState, memory: Memory) -> Step:
-        """Read the word, look at the regions or at the sentinel, then answer."""
+    def step(self, words: Tensor, state: LstmState, memory: Memory) -> Step[LstmState]:
+        """Read the word, attend to the regions and to the sentinel, then answer."""
         x = self._input(words, memory)
         h, new = self.lstm.step(x, state)
         s = visual_sentinel(x, state.h[:, 0], new.c[:, 0], self.W_x, self.W_h)
         closed = None
         if self.training and self.sentinel_dropout:
-            closed = torch.rand(len(words), device=words.device) < self.sentinel_dropout
-        c, alpha, beta = adaptive_attention(
-            h, s, memory.keys, memory.V, self.W_g, self.W_s, self.w_z, closed
-        )
+            closed = torch.rand(words.shape[0], device=words.device) < self.sentinel_dropout
+        c, alpha, beta = self.attend_adaptively(h, s, memory, closed)
         return Step(c + h, new, alpha, beta)
+
+    def attend_adaptively(
+        self, h: Tensor, s: Tensor, memory: Memory, closed: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the context `c^_t` (N, H), the regions' weights (N, R) and `beta_t` (N,)."""
+        return adaptive_attention(h, s, memory.keys, memory.V, self.W_g, self.W_s, self.w_z, closed)

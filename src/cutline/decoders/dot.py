@@ -22,7 +22,6 @@ from torch.nn import functional as F
 from cutline.decoders.contract import Decoder, Step, uniform
 from cutline.decoders.lstm import ScratchCell
 from cutline.decoders.registry import register
-from cutline.decoders.to_words import ToWords
 from cutline.functional import Features, attention_lstm_step, dot_product_attention
 
 __all__ = ["Dot"]
@@ -42,8 +41,8 @@ class State(NamedTuple):
 
 
 @register("dot")
-class Dot(Decoder):
-    """Dot-product attention, looked through before each word."""
+class Dot(Decoder[Memory, State]):
+    """Dot-product attention before each word."""
 
     attends = True
     needs = "grid"
@@ -61,7 +60,7 @@ class Dot(Decoder):
         super().__init__()
         self.dropout = dropout
         self.W_p = nn.Linear(feature_size, hidden)
-        # features have passed a ReLU: as PyTorch draws it, a region is too faint to be looked at
+        # features have passed a ReLU: as PyTorch draws it, its weight hardly changes at first
         nn.init.kaiming_normal_(self.W_p.weight, nonlinearity="relu")
         self.embed = nn.Embedding(vocabulary_size, embedding)
         self.scratch: ScratchCell | None = None
@@ -72,7 +71,7 @@ class Dot(Decoder):
             self.Wh = uniform(hidden, 4 * hidden, fan_in=hidden)
             self.Wattn = uniform(hidden, 4 * hidden, fan_in=hidden)
             self.b = nn.Parameter(torch.zeros(4 * hidden))
-        self.W_v = ToWords(hidden, vocabulary_size)
+        self.W_v = nn.Linear(hidden, vocabulary_size)
 
     def prepare(self, features: Features) -> Memory:
         """Project the grid to the size of a state."""
@@ -84,8 +83,8 @@ class Dot(Decoder):
         mean = memory.A.mean((2, 3))
         return State(mean, mean)
 
-    def step(self, words: Tensor, state: State, memory: Memory) -> Step:
-        """Look (from the previous state), then read the word."""
+    def step(self, words: Tensor, state: State, memory: Memory) -> Step[State]:
+        """Attend (with the previous state), then read the word."""
         x = F.dropout(self.embed(words), self.dropout, self.training)
         x_attn, M = dot_product_attention(state.h, memory.A)
         h, c = self._lstm(x, x_attn, state)
@@ -93,8 +92,8 @@ class Dot(Decoder):
 
     def project(self, output: Tensor) -> Tensor:
         """`W_v`."""
-        scores: Tensor = self.W_v(F.dropout(output, self.dropout, self.training))
-        return scores
+        logits: Tensor = self.W_v(F.dropout(output, self.dropout, self.training))
+        return logits
 
     def _lstm(self, x: Tensor, x_attn: Tensor, state: State) -> tuple[Tensor, Tensor]:
         if self.scratch is not None:

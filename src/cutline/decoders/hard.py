@@ -1,49 +1,36 @@
-"""Show, Attend and Tell with hard attention: one region is looked at, and which one is drawn.
+"""Show, Attend and Tell with hard attention: one region is seen, and which one is sampled.
 
 Xu et al. 2015 (arXiv 1502.03044), section 4.1, equations 8 to 12: the network of `soft`, but
 
     s_t ~ Multinoulli(alpha_t)                      z_t = a_{s_t}
 
-and no gate. A draw has no gradient: `alpha` learns where to look by REINFORCE, from the
-log-probability of the places that were drawn (`Step.location`, `losses.reinforce`). To keep the
+and no gate. A sample has no gradient: `alpha` learns where to look by REINFORCE, from the
+log-probability of the regions that were sampled (`Step.location`, `losses.reinforce`). To keep the
 variance down, half of the captions train on the expected context `sum_i alpha_ti a_i` in place of
-the draws. In the first `expectation_epochs` all of them do: draws from an `alpha` that knows
+the samples. In the first `expectation_epochs` all of them do: samples from an `alpha` that knows
 nothing yet teach the words to do without the image.
 
 Shapes: `B` images, `N` captions, `R` regions, `D` feature size, `H` hidden.
 """
 
 import copy
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from cutline.decoders.contract import Location, Ran, Step, take_rows
+from cutline.decoders.attend_and_tell import AttendAndTell, Context, HardState, Memory
+from cutline.decoders.contract import Location, Step
 from cutline.decoders.registry import register
-from cutline.decoders.soft import Look, Memory, Soft
-from cutline.functional import additive_attention, multinoulli, take_regions
-from cutline.functional.order import Order, Reading
+from cutline.functional import multinoulli, take_regions
 
-__all__ = ["Hard"]
+__all__ = ["Hard", "locate"]
 
 UNDECIDED, SAMPLED, EXPECTED = -1, 0, 1
 
 
-class State(NamedTuple):
-    """`h` and `c`, both (N, H), and `context` (N,): what a caption looks at as long as it lasts.
-
-    `EXPECTED` contexts or `SAMPLED` ones; `UNDECIDED` until the first step in training, because the
-    captions of an image, which start as one, are decided on one by one.
-    """
-
-    h: Tensor
-    c: Tensor
-    context: Tensor
-
-
 @register("hard")
-class Hard(Soft):
+class Hard(AttendAndTell[HardState]):
     """Hard attention: sampled while training, chosen as `inference` says otherwise."""
 
     def __init__(
@@ -69,7 +56,6 @@ class Hard(Soft):
             dropout=dropout,
             cell=cell,
         )
-        del self.f_beta  # the gate belongs to the soft context, section 4.2.1
         self.expectation = expectation
         self.expectation_epochs = expectation_epochs
         self.expected = expectation  # in this epoch
@@ -79,70 +65,63 @@ class Hard(Soft):
         """Decide on the share of captions that are on the expected context."""
         self.expected = 1.0 if epoch <= self.expectation_epochs else self.expectation
 
-    def start(self, memory: Memory) -> Any:
+    def start(self, memory: Memory) -> HardState:
         """As `soft`, undecided."""
-        h, c = super().start(memory)
-        undecided = torch.full((h.shape[0],), UNDECIDED, device=h.device)
-        return State(h, c, undecided)
+        h, c = self.first_state(memory)
+        return HardState(h, c, torch.full((h.shape[0],), UNDECIDED, device=h.device))
 
     def without_draws(self) -> "Hard":
-        """As `Decoder`: where it would draw a region, look at the likeliest."""
+        """As `Decoder`: where it would sample a region, take the likeliest."""
         if self.inference != "sample":
             return self
         likeliest = copy.copy(self)
         likeliest.inference = "argmax"
         return likeliest
 
-    def run(self, words: Tensor, lengths: Tensor, memory: Memory) -> Ran | None:
-        """As `soft`, in training; a caption whose places are drawn has looks of its own."""
-        if not (self.training and self._runs(words.device.type)):
-            return None
-        expected = torch.rand(len(words), device=words.device) < self.expected
-        order = Order(lengths, words, alone=~expected)
-        looks_at = []
-
-        def draw(reading: Reading, alpha: Tensor) -> Tensor:
-            looks_at.append(self._draw(alpha).masked_fill(~order.alone[reading.looks], -1))
-            return looks_at[-1]
-
-        ran = self._run(words, order, memory, draw)
-        assert ran.attention is not None
-        location = _locate(ran.attention, torch.cat(looks_at)[order.look])
-        return ran._replace(location=take_rows(location, order.prefix))
-
-    def step(self, words: Tensor, state: Any, memory: Memory) -> Step:
-        """As `soft`; in training, the first step decides for each caption what it looks at."""
+    def step(self, words: Tensor, state: HardState, memory: Memory) -> Step[HardState]:
+        """As `soft`; in training, the first step decides for each caption on its contexts."""
         if self.training:
-            expected = torch.rand(len(words), device=words.device) < self.expected
+            expected = self.choose_expected(words.shape[0], words.device)
             decided = torch.where(expected, EXPECTED, SAMPLED)
             undecided = state.context == UNDECIDED
             state = state._replace(context=torch.where(undecided, decided, state.context))
         return super().step(words, state, memory)
 
-    def _look(self, state: Any, memory: Memory) -> Look:
-        expected, alpha = additive_attention(state.h, memory.keys, memory.grid, self.W_h, self.v)
+    def context(self, state: HardState, memory: Memory) -> Context:
+        """Take one region, or the expected one."""
+        expected, alpha = self.attend(state.h, memory)
         if self.training:
-            return self._sample(alpha, memory, instead=state.context == EXPECTED, context=expected)
+            return self._sampled(alpha, memory, instead=state.context == EXPECTED, context=expected)
         if self.inference == "argmax":
-            return Look(take_regions(memory.grid, alpha.argmax(1)), alpha)
+            return Context(take_regions(memory.grid, alpha.argmax(1)), alpha)
         if self.inference == "expectation":
-            return Look(expected, alpha)
+            return Context(expected, alpha)
         nobody = torch.zeros(alpha.shape[0], dtype=torch.bool, device=alpha.device)
-        return self._sample(alpha, memory, instead=nobody, context=expected)
+        return self._sampled(alpha, memory, instead=nobody, context=expected)
 
-    def _sample(self, alpha: Tensor, memory: Memory, *, instead: Tensor, context: Tensor) -> Look:
-        """Draw where to look; rows of `instead` (N,) look at `context` (N, D), and nowhere."""
-        region = self._draw(alpha)
-        location = _locate(alpha, region.masked_fill(instead, -1))
-        z = torch.where(instead.unsqueeze(1), context, take_regions(memory.grid, region))
-        return Look(z, alpha, location)
+    def choose_expected(self, captions: int, device: torch.device) -> Tensor:
+        """Draw which of so many captions are on the expected context, (N,)."""
+        return torch.rand(captions, device=device) < self.expected
 
-    def _draw(self, alpha: Tensor) -> Tensor:
+    def sample(self, alpha: Tensor) -> Tensor:
+        """Draw a region for each caption, (N,), from `alpha` (N, R)."""
         return alpha.detach().multinomial(1)[:, 0]
 
+    def _sampled(
+        self, alpha: Tensor, memory: Memory, *, instead: Tensor, context: Tensor
+    ) -> Context:
+        """Sample a region; rows of `instead` (N,) have the `context` (N, D) given, and none."""
+        region = self.sample(alpha)
+        location = locate(alpha, region.masked_fill(instead, -1))
+        z = torch.where(instead.unsqueeze(1), context, take_regions(memory.grid, region))
+        return Context(z, alpha, location)
 
-def _locate(alpha: Tensor, region: Tensor) -> Location:
-    """Say how probable regions (N,) were, drawn from `alpha` (N, R); -1 where none was."""
+
+def locate(alpha: Tensor, region: Tensor) -> Location:
+    """Return the log-probability and entropy of regions (N,) sampled from `alpha` (N, R).
+
+    Zeros where the region is -1, which stands for none.
+    """
     nowhere = region < 0
     log_prob, entropy = multinoulli(alpha, region.clamp_min(0))
     return Location(region, log_prob.masked_fill(nowhere, 0), entropy.masked_fill(nowhere, 0))

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from cutline.decoders.contract import Decoder, Ran, Step
+from cutline.decoders.contract import Decoder, Step
 from cutline.functional import Features
 
 __all__ = ["Head", "Headed"]
@@ -54,10 +54,15 @@ class Headed(Decoder):
         """See the decoder."""
         return self.decoder.step(words, state, memory)
 
-    def run(self, words: Tensor, lengths: Tensor, memory: Any) -> Ran | None:
-        """See the decoder."""
-        return self.decoder.run(words, lengths, memory)
-
     def project(self, output: Tensor) -> Tensor:
         """See the decoder."""
         return self.decoder.project(output)
+
+    def word_embedding(self) -> nn.Embedding | None:
+        """See the decoder."""
+        return self.decoder.word_embedding()
+
+    def without_draws(self) -> "Headed":
+        """See the decoder."""
+        decoder = self.decoder.without_draws()
+        return self if decoder is self.decoder else Headed(self.head, decoder).train(self.training)

@@ -1,15 +1,13 @@
-"""The LSTM twice: from scratch, to be read, and fused, to be fast.
+"""LSTM layers, twice: from scratch, a linear map per gate, and fused, `torch.nn.LSTM`.
 
     state    = lstm.start(rows)               # zeros
     h, state = lstm.step(x, state)            # one step: x (N, E), h (N, H)
     h, state = lstm(x, state)                 # a whole sequence: x (N, T, E) or a PackedSequence
-    h        = lstm.read(x, order)            # captions in an `Order`: x (B + Q, E), h (Q, H)
 
 `h` is the top layer's. `state` holds all layers and has a row per caption, so that rows can be
 taken and repeated. With the weights copied (`copy_weights`) the two agree, packed ones included.
 
-Shapes: `N` captions, `T` time steps, `E` input, `H` hidden state, `L` layers; `B` images and `Q`
-prefixes of an `Order`.
+Shapes: `N` captions, `T` time steps, `E` input, `H` hidden state, `L` layers.
 """
 
 from abc import ABC, abstractmethod
@@ -21,9 +19,6 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
 from cutline.decoders.contract import first_rows, take_rows
-from cutline.functional import lstm_gates
-from cutline.functional.order import Order
-from cutline.functional.packed_lstm import packed_lstm
 
 __all__ = ["FusedLSTM", "LstmState", "ScratchCell", "ScratchLSTM", "build_lstm", "copy_weights"]
 
@@ -89,7 +84,7 @@ class ScratchCell(nn.Module):
 
 
 class Lstm(nn.Module, ABC):
-    """What both have: a size, a state of zeros, a step and a sequence."""
+    """Base of both LSTMs: a size, a state of zeros, a step and a sequence."""
 
     def __init__(self, *, hidden: int, layers: int, dropout: float) -> None:
         super().__init__()
@@ -119,14 +114,6 @@ class Lstm(nn.Module, ABC):
     @abstractmethod
     def forward(self, x: Words, state: LstmState | None = None) -> tuple[Words, LstmState]:
         """Read a sequence; return `h` in the same form, and each caption's last state."""
-
-    @abstractmethod
-    def read(self, x: Tensor, order: Order) -> Tensor:
-        """Read what each image begins with, and what each prefix ends with, (B + Q, E).
-
-        Returns:
-            `h` after each prefix, (Q, H).
-        """
 
     @abstractmethod
     def stacked(self, layer: int) -> Stacked:
@@ -161,17 +148,6 @@ class ScratchLSTM(Lstm):
             h, state = self.step(x_t, state)
             outputs.append(h)
         return torch.stack(outputs, 1), state
-
-    def read(self, x: Tensor, order: Order) -> Tensor:
-        """See `Lstm`; step by step."""
-        first, x = _divided(x, order)
-        _, state = self.step(first, self.start(len(first)))
-        outputs = []
-        for reading in order.readings:
-            came = LstmState(*(reading.share(reading.remain(rows)) for rows in state))
-            h, state = self.step(x[reading.prefixes], came)
-            outputs.append(h)
-        return torch.cat(outputs)
 
     def _packed(
         self, x: PackedSequence, state: LstmState | None
@@ -227,35 +203,6 @@ class FusedLSTM(Lstm):
         outputs, (h, c) = self.lstm(x, layers_first)
         return outputs, LstmState(h.transpose(0, 1), c.transpose(0, 1))
 
-    def read(self, x: Tensor, order: Order) -> Tensor:
-        """See `Lstm`; on a CPU `functional.packed_lstm`, layer by layer, elsewhere PyTorch's."""
-        if x.device.type != "cpu":
-            return self.read_apart(x, order)
-        for layer in range(self.layers):
-            weights = self.stacked(layer)
-            below = F.dropout(x, self.dropout, self.training) if layer else x
-            first, inputs = _divided(below @ weights.Wx + weights.b, order)
-            h0, c0 = lstm_gates(first, first.new_zeros(len(first), self.hidden))
-            h = packed_lstm(inputs, h0, c0, weights.Wh, order)
-            x = torch.cat([h0, h]) if layer + 1 < self.layers else h
-        return x
-
-    def read_apart(self, x: Tensor, order: Order) -> Tensor:
-        """As `read`, each caption by itself in a packed sequence."""
-        first, x = _divided(x, order)
-        _, state = self.step(first, self.start(len(first)))
-        lengths = order.lengths.flatten()
-        real = int(lengths.count_nonzero())  # an empty caption cannot be packed
-        longest_first = lengths.argsort(descending=True, stable=True)[:real]
-        rank = torch.empty_like(lengths)
-        rank[longest_first] = torch.arange(real, device=rank.device)
-        packed = (order.step * len(lengths) + rank[order.caption]).argsort()
-        sizes = torch.bincount(order.step).cpu()
-        began = take_rows(state, longest_first // order.lengths.shape[1])
-        h, _ = self(PackedSequence(x[order.prefix[packed]], sizes), began)
-        apart: Tensor = h.data[packed.argsort()[order.first]]
-        return apart
-
     def stacked(self, layer: int) -> Stacked:
         """Return a layer's weights, in our order; the two biases added."""
         w_ih, w_hh, b_ih, b_hh = self._weights(layer)
@@ -304,13 +251,6 @@ def start_like_torch(module: nn.Module, hidden: int) -> None:
             parameter.uniform_(-(hidden**-0.5), hidden**-0.5)
         else:
             parameter.zero_()
-
-
-def _divided(rows: Tensor, order: Order) -> tuple[Tensor, Tensor]:
-    """Divide rows (B + Q, ...) into those of images and those of prefixes."""
-    images = len(order.lengths)
-    first, rest = torch.split(rows, [images, len(rows) - images])
-    return first, rest
 
 
 def _swap(stacked: Tensor) -> Tensor:

@@ -6,22 +6,19 @@ is never seen again.
     x_{-1} = W_i CNN(I)      x_t = W_e S_t      h_t, c_t = LSTM(x_t, h_{t-1}, c_{t-1})
     p(y_t) = softmax(W_v h_t)
 
-Shapes: `B` images, `N` captions, `T` time steps, `D` feature size, `E` embedding, `H` hidden,
+Shapes: `B` images, `N` captions, `D` feature size, `E` embedding, `H` hidden,
 `V` vocabulary.
 """
 
 from typing import Literal, NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cutline.decoders.contract import Decoder, Ran, Step
+from cutline.decoders.contract import Decoder, Step
 from cutline.decoders.lstm import LstmState, build_lstm
 from cutline.decoders.registry import register
-from cutline.decoders.to_words import ToWords
 from cutline.functional import Features
-from cutline.functional.order import Order
 
 __all__ = ["Nic"]
 
@@ -33,7 +30,7 @@ class Memory(NamedTuple):
 
 
 @register("nic")
-class Nic(Decoder):
+class Nic(Decoder[Memory, LstmState]):
     """An LSTM that reads the image as if it were the first word."""
 
     attends = False
@@ -55,7 +52,7 @@ class Nic(Decoder):
         self.W_i = nn.Linear(feature_size, embedding)
         self.embed = nn.Embedding(vocabulary_size, embedding)
         self.lstm = build_lstm(cell, embedding, hidden, layers=layers, dropout=dropout)
-        self.W_v = ToWords(hidden, vocabulary_size)
+        self.W_v = nn.Linear(hidden, vocabulary_size)
 
     def prepare(self, features: Features) -> Memory:
         """Project the pooled feature to the size of a word."""
@@ -64,23 +61,18 @@ class Nic(Decoder):
     def start(self, memory: Memory) -> LstmState:
         """Read the image from an empty state."""
         empty = self.lstm.start(memory.image.shape[0])
-        return self.lstm.step(self._drop(memory.image), empty)[1]
+        return self.lstm.step(self.drop(memory.image), empty)[1]
 
-    def step(self, words: Tensor, state: LstmState, memory: Memory) -> Step:  # noqa: ARG002
+    def step(self, words: Tensor, state: LstmState, memory: Memory) -> Step[LstmState]:  # noqa: ARG002
         """Read the word; the image has been read already."""
-        h, state = self.lstm.step(self._drop(self.embed(words)), state)
+        h, state = self.lstm.step(self.drop(self.embed(words)), state)
         return Step(h, state)
-
-    def run(self, words: Tensor, lengths: Tensor, memory: Memory) -> Ran:
-        """Read whole captions, only their real words."""
-        order = Order(lengths, words)
-        x = torch.cat([memory.image, self.embed(order.ending(words))])
-        return Ran(order, self.lstm.read(self._drop(x), order))
 
     def project(self, output: Tensor) -> Tensor:
         """`W_v`."""
-        scores: Tensor = self.W_v(self._drop(output))
-        return scores
+        logits: Tensor = self.W_v(self.drop(output))
+        return logits
 
-    def _drop(self, x: Tensor) -> Tensor:
+    def drop(self, x: Tensor) -> Tensor:
+        """Apply dropout, in training."""
         return F.dropout(x, self.dropout, self.training)

@@ -1,4 +1,4 @@
-"""Spatial attention: the LSTM reads first, then looks with its new state, then answers.
+"""Spatial attention, driven by the new hidden state of the LSTM.
 
 Lu et al. 2017 (arXiv 1612.01887), section 2.2, equations 3 to 8 and 13 to 16.
 
@@ -20,8 +20,7 @@ from torch.nn import functional as F
 from cutline.decoders.contract import Decoder, Step, uniform
 from cutline.decoders.lstm import LstmState, build_lstm
 from cutline.decoders.registry import register
-from cutline.decoders.to_words import ToWords
-from cutline.functional import Features, Keys, additive_attention, prepare_keys
+from cutline.functional import Features, additive_attention
 
 __all__ = ["Spatial"]
 
@@ -30,12 +29,12 @@ class Memory(NamedTuple):
     """`V` (B, R, H) are the regions, `keys` (B, R, A) project them, `v_g` (B, H)."""
 
     V: Tensor
-    keys: Keys
+    keys: Tensor
     v_g: Tensor
 
 
 @register("spatial")
-class Spatial(Decoder):
+class Spatial(Decoder[Memory, LstmState]):
     """Attention driven by the new hidden state, used at the output only."""
 
     attends = True
@@ -58,34 +57,38 @@ class Spatial(Decoder):
         self.W_a = nn.Linear(feature_size, hidden)
         self.W_b = nn.Linear(feature_size, hidden)
         for linear in (self.W_a, self.W_b):
-            # a ReLU halves what passes: without this V is felt late
+            # a ReLU halves the variance: without this V hardly changes the output at first
             nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
         self.lstm = build_lstm(cell, embedding + hidden, hidden)
         # attention
         self.W_v = uniform(hidden, attention, fan_in=hidden)
         self.W_g = uniform(hidden, attention, fan_in=hidden)
         self.w_z = uniform(attention, fan_in=attention)
-        self.W_p = ToWords(hidden, vocabulary_size)
+        self.W_p = nn.Linear(hidden, vocabulary_size)
 
     def prepare(self, features: Features) -> Memory:
         """Map the regions and their mean to the size of a state."""
         V = self.W_a(features.grid).relu()
-        return Memory(V, prepare_keys(V @ self.W_v), self.W_b(features.grid.mean(1)).relu())
+        return Memory(V, V @ self.W_v, self.W_b(features.grid.mean(1)).relu())
 
     def start(self, memory: Memory) -> LstmState:
         """Both states are empty: each input shows the image."""
         return self.lstm.start(memory.V.shape[0])
 
-    def step(self, words: Tensor, state: LstmState, memory: Memory) -> Step:
-        """Read the word, look (from the new state), then answer."""
+    def step(self, words: Tensor, state: LstmState, memory: Memory) -> Step[LstmState]:
+        """Read the word, attend (with the new state), then answer."""
         h, state = self.lstm.step(self._input(words, memory), state)
-        c, alpha = additive_attention(h, memory.keys, memory.V, self.W_g, self.w_z)
+        c, alpha = self.attend(h, memory)
         return Step(c + h, state, alpha)
 
     def project(self, output: Tensor) -> Tensor:
         """`W_p`."""
-        scores: Tensor = self.W_p(F.dropout(output, self.dropout, self.training))
-        return scores
+        logits: Tensor = self.W_p(F.dropout(output, self.dropout, self.training))
+        return logits
+
+    def attend(self, h: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Return the context `c_t` (N, H) and `alpha_t` (N, R)."""
+        return additive_attention(h, memory.keys, memory.V, self.W_g, self.w_z)
 
     def _input(self, words: Tensor, memory: Memory) -> Tensor:
         """`x_t = [w_t; v_g]`, (N, E + H)."""

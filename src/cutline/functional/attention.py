@@ -1,4 +1,4 @@
-"""Where a caption looks.
+"""Attention over image regions: dot-product, additive, hard, adaptive with a visual sentinel.
 
 Several captions may share an image: with `B` images and `N = B * K` captions, caption `n` belongs
 to image `n // K`, and scores and contexts are products batched over images, so that nothing of an
@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cutline.functional.additive import Keys, additive_scores
-
 __all__ = [
     "adaptive_attention",
     "additive_attention",
+    "additive_scores",
     "dot_product_attention",
     "multinoulli",
     "take_regions",
@@ -45,9 +44,26 @@ def dot_product_attention(h: Tensor, A: Tensor) -> tuple[Tensor, Tensor]:
     return context.flatten(0, 1), weights.view(-1, height, width)
 
 
+def additive_scores(query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
+    """Score each region for each caption with a small MLP: `e_nr = v . tanh(key_r + query_n)`.
+
+    Args:
+        query: projected hidden states, (N, A).
+        keys: projected regions, (B, R, A), `N = B * K`.
+        v: (A,).
+
+    Returns:
+        The scores, (B, K, R).
+
+    Source: Bahdanau et al. 2015 (arXiv 1409.0473), section A.1.2.
+    """
+    query = query.view(keys.shape[0], -1, 1, keys.shape[2])
+    return v @ (keys.unsqueeze(1) + query).tanh().mT
+
+
 def additive_attention(
     h: Tensor,
-    keys: Tensor | Keys,
+    keys: Tensor,
     values: Tensor,
     Wh: Tensor,
     v: Tensor,
@@ -56,12 +72,12 @@ def additive_attention(
     """Attend to regions with a small MLP: `e_i = v . tanh(key_i + h Wh)`, `alpha = softmax(e)`.
 
     `keys` are the projected regions `W_a a_i`: they do not change from step to step, so they are
-    computed once, and what `prepare_keys` makes of them, too. With fewer images than captions
-    (`N = B * K`) each image's keys and values are shared by its `K` captions without being copied.
+    computed once. With fewer images than captions (`N = B * K`) each image's keys and values are
+    shared by its `K` captions without being copied.
 
     Args:
         h: hidden states, (N, H).
-        keys: projected regions, (B, R, A), `N` a multiple of `B`, or `prepare_keys` of them.
+        keys: projected regions, (B, R, A), `N` a multiple of `B`.
         values: what the context is made of, (B, R, D).
         Wh: (H, A).
         v: (A,).
@@ -82,7 +98,7 @@ def additive_attention(
 
 
 def take_regions(values: Tensor, region: Tensor) -> Tensor:
-    """Look at one region only: `z_n = a_{s_n}`.
+    """Gather one region for each caption: `z_n = a_{s_n}`.
 
     Args:
         values: what the regions are made of, (B, R, D).
@@ -99,7 +115,7 @@ def take_regions(values: Tensor, region: Tensor) -> Tensor:
 
 
 def multinoulli(weights: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
-    """How probable it was to look there, and how open the question was.
+    """Log-probability and entropy of a Multinoulli distribution over regions.
 
     `log p(s = i) = log alpha_i` and `H[s] = -sum_i alpha_i log alpha_i`, both with a gradient.
 
@@ -119,7 +135,7 @@ def multinoulli(weights: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def visual_sentinel(x: Tensor, h: Tensor, m: Tensor, Wx: Tensor, Wh: Tensor) -> Tensor:
-    """Ask the LSTM's memory: `g = sigmoid(x Wx + h Wh)`, `s = g * tanh(m)`.
+    """Visual sentinel: `g = sigmoid(x Wx + h Wh)`, `s = g * tanh(m)`.
 
     Args:
         x: input of this step, (N, E).
@@ -139,14 +155,14 @@ def visual_sentinel(x: Tensor, h: Tensor, m: Tensor, Wx: Tensor, Wh: Tensor) -> 
 def adaptive_attention(
     h: Tensor,
     s: Tensor,
-    keys: Tensor | Keys,
+    keys: Tensor,
     values: Tensor,
     Wg: Tensor,
     Ws: Tensor,
     w: Tensor,
     closed: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Attend to regions or to the sentinel, whichever helps.
+    """Adaptive attention: over the regions and the visual sentinel together.
 
     `z_i = w . tanh(key_i + h Wg)`, and for the sentinel `z_{R+1} = w . tanh(s Ws + h Wg)`;
     `alpha^ = softmax(z)`, whose last entry is `beta`; `c^ = beta s + sum_i alpha^_i v_i`. As
@@ -155,8 +171,7 @@ def adaptive_attention(
     Args:
         h: hidden states after this step, (N, H).
         s: sentinels, (N, H).
-        keys: projected regions `W_v v_i`, (B, R, A), `N` a multiple of `B`, or `prepare_keys` of
-            them.
+        keys: projected regions `W_v v_i`, (B, R, A), `N` a multiple of `B`.
         values: the regions `v_i`, (B, R, H).
         Wg: (H, A).
         Ws: (H, A).

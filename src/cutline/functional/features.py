@@ -1,4 +1,4 @@
-"""What an encoder gives.
+"""Image features, as an encoder returns them.
 
 Shapes: `B` images, `R` regions, `D` feature size.
 """
@@ -11,7 +11,7 @@ __all__ = ["Features"]
 
 
 class Features(NamedTuple):
-    """What an encoder sees: `grid` (B, R, D) in rows of `width`, and `pooled` (B, D).
+    """Image features: `grid` (B, R, D) in rows of `width`, and `pooled` (B, D).
 
     `R = height * width`; region `r` lies in row `r // width`, column `r % width`.
     """

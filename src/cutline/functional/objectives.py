@@ -1,4 +1,4 @@
-"""What training makes small, as a function of tensors.
+"""Losses of captions: cross-entropy over time, the doubly stochastic attention penalty.
 
 Shapes: `N` captions, `T` time steps, `V` vocabulary, `R` regions.
 """
@@ -31,7 +31,7 @@ def temporal_softmax_loss(scores: Tensor, targets: Tensor, ignore_index: int) ->
 
 
 def doubly_stochastic_penalty(weights: Tensor, lengths: Tensor) -> Tensor:
-    """Ask every region to be looked at once: mean over captions of `sum_i (1 - sum_t alpha_ti)^2`.
+    """Doubly stochastic attention penalty: mean over captions of `sum_i (1 - sum_t alpha_ti)^2`.
 
     Args:
         weights: attention, (N, T, R).

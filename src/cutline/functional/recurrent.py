@@ -181,7 +181,7 @@ def lstm(
     return torch.stack(states, 1)
 
 
-# --- the LSTM that looks
+# --- the LSTM with attention
 
 
 def attention_lstm_step(
@@ -200,7 +200,7 @@ def attention_lstm_step(
         x: input, (N, E).
         h: hidden state, (N, H).
         c: cell state, (N, H).
-        context: what was looked at, (N, H).
+        context: attention's weighted mean of the regions, (N, H).
         Wx: (E, 4H).
         Wh: (H, 4H).
         Wattn: (H, 4H).
@@ -215,7 +215,7 @@ def attention_lstm_step(
 def attention_lstm(
     x: Tensor, A: Tensor, Wx: Tensor, Wh: Tensor, Wattn: Tensor, b: Tensor
 ) -> Tensor:
-    """Run `attention_lstm_step` over a sequence, looking with the previous state at each step.
+    """Run `attention_lstm_step` over a sequence, attending with the previous state at each step.
 
     Both states start as the mean of the grid over its positions. With fewer images than captions
     (`N = B * K`) the captions of an image share its grid.

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from cutline.captioner.backend import Bytes, Encoded, Started
-from cutline.decoders import TORCH
+from cutline.decoders import TORCH, Decoder
+from cutline.fast import stepper
 from cutline.functional import Features
 from cutline.network.network import Network
 from cutline.search import Scored
@@ -35,16 +36,20 @@ class TorchBackend:
     @torch.inference_mode()
     def start(self, encoded: Encoded) -> Started:
         """See `Backend.start`."""
-        decoder = self.network.decoder
+        decoder = self._decoder
         memory = decoder.prepare(Features(encoded.grid, encoded.pooled, *self.grid))
         return Started(memory, decoder.start(memory))
 
     @torch.inference_mode()
     def step(self, words: Ints, state: Any, memory: Any, *, best: int | None) -> Scored:  # noqa: ARG002
         """See `Backend.step`; all words are scored, which `TorchArrays` ranks where they are."""
-        decoder = self.network.decoder
+        decoder = self._decoder
         step = decoder.step(torch.from_numpy(words).to(self._device), state, memory)
         return Scored(decoder.project(step.output), step.state, step.attention, step.sentinel)
+
+    @property
+    def _decoder(self) -> Decoder:
+        return stepper(self.network.decoder)
 
     @property
     def _device(self) -> torch.device:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 from torch.overrides import TorchFunctionMode
 
-from cutline.config import DecoderConfig, EncoderConfig
+from cutline.config import DecoderConfig, EncoderConfig, OutsideDecoderConfig
 from cutline.decoders import Decoder, build_decoder
 from cutline.encoders import Encoder, build_encoder
 from cutline.errors import ModelError
@@ -149,10 +149,18 @@ def _filled(encoder: Encoder, found: Mapping[str, Tensor], config: Described) ->
 
 
 def _bare_decoder(config: Described, feature_size: int) -> Decoder:
-    with torch.device("meta"), _Blank():
+    outside = isinstance(config.decoder, OutsideDecoderConfig)  # it may compute what it keeps
+    bare = torch.random.fork_rng(devices=[]) if outside else _without_memory()
+    with bare:
         return build_decoder(
             config.decoder, vocabulary_size=config.vocabulary_size, feature_size=feature_size
         )
+
+
+@contextmanager
+def _without_memory() -> Iterator[None]:
+    with torch.device("meta"), _Blank():
+        yield
 
 
 def _feature_size(config: Described, header: Mapping[str, Entry]) -> int:

@@ -4,7 +4,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from cutline.config import DecoderConfig, EncoderConfig, Recipe
+from cutline.config import (
+    DecoderConfig,
+    EncoderConfig,
+    OutsideDecoderConfig,
+    Recipe,
+    free_fields,
+)
+from cutline.decoders import decoder_fields
 from cutline.errors import UsageError
 from cutline.files import printable
 from cutline.models import find_model
@@ -12,16 +19,6 @@ from cutline.network import Model, Network, build_network
 from cutline.vocabulary import Vocabulary
 
 __all__ = ["begin"]
-
-# Fields that change no weight's shape or meaning, so that a second stage may have others.
-FREE = {
-    "decoder": {
-        "dropout", "penalty", "backward",
-        "expectation", "expectation_epochs", "inference", "samples", "credit", "baseline",
-        "reinforce_weight", "entropy_weight", "sentinel_dropout",
-    },
-    "encoder": {"weights", "trainable", "learning_rate", "unfreeze_epoch", "batch_norm", "mirror"},
-}  # fmt: skip
 
 
 def begin(
@@ -71,14 +68,21 @@ def begin(
     return network, vocabulary
 
 
+def _free(config: EncoderConfig | DecoderConfig) -> set[str]:
+    """Name the fields that change no weight's shape or meaning: a second stage may have others."""
+    if isinstance(config, OutsideDecoderConfig):
+        return free_fields(decoder_fields(config.name))
+    return free_fields(type(config))
+
+
 def _check_same(
     part: str,
     theirs: EncoderConfig | DecoderConfig,
     ours: EncoderConfig | DecoderConfig,
     folder: Path,
 ) -> None:
-    had: dict[str, Any] = theirs.model_dump(exclude=FREE[part])
-    wanted: dict[str, Any] = ours.model_dump(exclude=FREE[part])
+    had: dict[str, Any] = theirs.model_dump(exclude=_free(theirs))
+    wanted: dict[str, Any] = ours.model_dump(exclude=_free(ours))
     for field in {**wanted, **had}:
         if had.get(field) != wanted.get(field):
             raise UsageError(

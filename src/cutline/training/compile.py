@@ -1,7 +1,15 @@
 """Decision whether `torch.compile` pays for a training."""
 
+from cutline import fast
 from cutline.compiled import compiler
-from cutline.config import Recipe
+from cutline.config import (
+    AdaptiveConfig,
+    DecoderConfig,
+    HardConfig,
+    Recipe,
+    SoftConfig,
+    SpatialConfig,
+)
 from cutline.errors import UsageError
 
 __all__ = ["wants_compiler"]
@@ -26,7 +34,7 @@ def wants_compiler(
         UsageError: `training.compile` asks for what is not there.
     """
     asked = recipe.training.compile
-    if device != "cpu" or asked is False:
+    if device != "cpu" or asked is False or not fast.enabled():
         return False
     if compiler() is None:
         if asked:
@@ -38,7 +46,18 @@ def wants_compiler(
         return False
     if asked:
         return True
-    pairs = regions * getattr(recipe.decoder, "attention", 0)
+    pairs = regions * _attention_size(recipe.decoder)
     scores = vocabulary if recipe.training.objective == "likelihood" else 0
-    read = words * recipe.training.epochs * getattr(recipe.decoder, "samples", 1)
+    read = words * recipe.training.epochs * _samples(recipe.decoder)
     return read * (PAIR * pairs + SCORE * scores) > PAYS
+
+
+def _attention_size(config: DecoderConfig) -> int:
+    """Return the size of additive attention, whose pairs are compiled; 0 where there is none."""
+    if isinstance(config, SoftConfig | HardConfig | SpatialConfig | AdaptiveConfig):
+        return config.attention
+    return 0
+
+
+def _samples(config: DecoderConfig) -> int:
+    return config.samples if isinstance(config, HardConfig) else 1

@@ -29,10 +29,11 @@ NAMED = 5  # malformed lines that are named, of those that are counted
 
 def embedding_of(decoder: Decoder) -> nn.Embedding:
     """Return a decoder's embedding of words (V, E), also of one that stands behind a head."""
-    embedding = getattr(getattr(decoder, "decoder", decoder), "embed", None)
-    if not isinstance(embedding, nn.Embedding):
+    embedding = decoder.word_embedding()
+    if embedding is None:
         raise UsageError(
-            f"The decoder {type(decoder).__name__} has no embedding of words; leave out words."
+            f"The decoder {type(decoder).__name__} has no embedding of words, or several; leave "
+            "out words.vectors, or let its method word_embedding return the one."
         )
     return embedding
 

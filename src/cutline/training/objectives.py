@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from cutline.captioner import Encoded, generate
-from cutline.config import HardConfig, Recipe, SearchConfig
+from cutline.config import HardConfig, Recipe, SearchConfig, SoftConfig
 from cutline.data.batches import Batch
-from cutline.decoders import Decoder, Rollout, Unrolled, rollout, unroll
+from cutline.decoders import Decoder, Rollout, Unrolled
+from cutline.fast import rollout, unroll
 from cutline.functional import Features, doubly_stochastic_penalty
 from cutline.losses import WordLoss, word_loss
 from cutline.metrics import Cider, ptb_tokenize
@@ -60,7 +61,9 @@ class Likelihood(Objective):
 
     def __init__(self, recipe: Recipe, vocabulary: Vocabulary) -> None:
         super().__init__()
-        self.decoder = recipe.decoder
+        config = recipe.decoder
+        self.penalty = config.penalty if isinstance(config, SoftConfig | HardConfig) else 0.0
+        self.samples = config.samples if isinstance(config, HardConfig) else 1
         self.reinforce: Reinforce | None = None
         if isinstance(recipe.decoder, HardConfig):
             self.reinforce = Reinforce(recipe.decoder, recipe.data.max_words)
@@ -86,13 +89,12 @@ class Likelihood(Objective):
         figures = {"cross_entropy_per_word": words.cross_entropy / words.words}
         if unrolled.attention is not None:
             figures["attention_peak"] = unrolled.attention.amax(-1).sum().detach() / words.words
-        penalty = getattr(self.decoder, "penalty", 0.0)
-        if penalty and unrolled.attention is not None:
+        if self.penalty and unrolled.attention is not None:
             attention = unrolled.attention.flatten(0, 1)[lengths > 0]
             figures["attention_penalty"] = doubly_stochastic_penalty(
                 attention, lengths[lengths > 0]
             )
-            value = value + penalty * figures["attention_penalty"]
+            value = value + self.penalty * figures["attention_penalty"]
         figures["loss"] = value.detach()
         if self.reinforce is not None:
             terms, more = self.reinforce(
@@ -103,10 +105,9 @@ class Likelihood(Objective):
 
     def _sampled_often(self, batch: Batch) -> Batch:
         """Repeat each caption as often as its places are sampled."""
-        times = self.decoder.samples if isinstance(self.decoder, HardConfig) else 1
-        if times == 1:
+        if self.samples == 1:
             return batch
-        repeat = partial(torch.repeat_interleave, repeats=times, dim=1)
+        repeat = partial(torch.repeat_interleave, repeats=self.samples, dim=1)
         return batch._replace(words=repeat(batch.words), lengths=repeat(batch.lengths))
 
 

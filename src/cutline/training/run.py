@@ -28,6 +28,7 @@ from cutline.config import Recipe
 from cutline.data.augment import Augment
 from cutline.data.batches import EpochShuffle, batches
 from cutline.data.cache import cache_folder
+from cutline.decoders import admit
 from cutline.encoders import keep_norms
 from cutline.models import find_model
 from cutline.network import Model, Network
@@ -81,6 +82,7 @@ def train(
         UsageError: `out` holds something else, or was trained by another recipe.
     """
     _quieten()
+    recipe = recipe.model_copy(update={"decoder": admit(recipe.decoder)})
     going_on = prepare(out, recipe, resume=resume)
     checkpoint = out / CHECKPOINT
     resumed = resume and checkpoint.is_file()

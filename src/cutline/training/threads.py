@@ -9,7 +9,8 @@ import time
 import torch
 
 from cutline.config import Recipe
-from cutline.decoders import build_decoder, unroll
+from cutline.decoders import build_decoder
+from cutline.fast import unroll
 from cutline.functional import Features
 
 __all__ = ["choose_threads"]

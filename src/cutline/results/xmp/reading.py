@@ -115,7 +115,7 @@ class Xmp(NamedTuple):
 
 
 class Described(NamedTuple):
-    """Descriptions in a sidecar, None where there is none; `model` is the Cutline model that wrote."""
+    """Descriptions in a sidecar, or None; `model` is the Cutline model that wrote."""
 
     description: str | None
     alt_text: str | None

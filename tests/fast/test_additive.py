@@ -5,7 +5,9 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from cutline.functional import additive, additive_scores, prepare_keys
+from cutline import functional
+from cutline.fast import additive
+from cutline.fast.additive import Keys, prepare_keys
 
 B, K, R, A = 5, 3, 7, 4
 
@@ -21,21 +23,22 @@ def arguments(scale: float = 1.0, dtype: torch.dtype = torch.float64) -> tuple[T
     return tuple(tensor.requires_grad_() for tensor in made)
 
 
-def with_tanh(query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
-    return (keys.unsqueeze(1) + query.view(len(keys), -1, 1, len(v))).tanh() @ v
+def additive_scores(query: Tensor, keys: Tensor | Keys, v: Tensor) -> Tensor:
+    keys = keys if isinstance(keys, Keys) else prepare_keys(keys)
+    return additive.additive_scores(query, keys, v)
 
 
-@pytest.mark.parametrize("piece", [1, 2 * K * R * A, 1 << 18])
+@pytest.mark.parametrize("chunk", [1, 2 * K * R * A, 1 << 18])
 @pytest.mark.parametrize("scale", [0.01, 1.0, 30.0])
-def test_scores_and_gradients_are_those_of_tanh(monkeypatch, piece: int, scale: float):
-    monkeypatch.setattr(additive, "PIECE", piece)
+def test_scores_and_gradients_are_those_of_tanh(monkeypatch, chunk: int, scale: float):
+    monkeypatch.setattr(additive, "CHUNK", chunk)
     given = arguments(scale)
-    felt = torch.randn(B, K, R, dtype=torch.float64)
-    found, wanted = additive_scores(*given), with_tanh(*given)
+    grad = torch.randn(B, K, R, dtype=torch.float64)
+    found, wanted = additive_scores(*given), functional.additive_scores(*given)
     assert torch.allclose(found, wanted, rtol=1e-12, atol=1e-12 * scale)
     for ours, theirs in zip(
-        torch.autograd.grad(found, given, felt),
-        torch.autograd.grad(wanted, given, felt),
+        torch.autograd.grad(found, given, grad),
+        torch.autograd.grad(wanted, given, grad),
         strict=True,
     ):
         assert torch.allclose(ours, theirs, rtol=1e-9, atol=1e-11)
@@ -60,7 +63,7 @@ def test_however_far_from_zero_nothing_overflows(dtype):
 
 def test_single_precision_keeps_its_digits():
     given = arguments(3.0, torch.float32)
-    exact = with_tanh(*(tensor.double() for tensor in given))
+    exact = functional.additive_scores(*(tensor.double() for tensor in given))
     assert (additive_scores(*given) - exact).abs().max() < 5e-6
 
 
