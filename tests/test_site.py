@@ -63,3 +63,13 @@ def test_every_entry_of_the_log_has_a_date_and_a_verdict_newest_first():
     assert all(dates), [h for h, date in zip(headings, dates, strict=True) if not date]
     found = [date[1] for date in dates if date]
     assert found == sorted(found, reverse=True)
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "docs/captioners.md", "CONTRIBUTING.md"])
+def test_every_file_that_a_page_names_is_there(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py)`", text))
+    invented = {"src/cutline/decoders/mine.py"}  # the example of CONTRIBUTING
+    places = (ROOT, ROOT / "src" / "cutline")
+    missing = {name for name in named - invented if not any((p / name).is_file() for p in places)}
+    assert missing == set()

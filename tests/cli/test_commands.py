@@ -177,8 +177,9 @@ def test_sidecars_stand_beside_the_pictures_and_are_not_overwritten(model, photo
     assert json.loads(photo.with_suffix(".json").read_text())["caption"] == kept.strip()
     photo.with_suffix(".txt").write_text("mine")
     again = cutline(*words)
-    assert again.returncode == 1
-    assert "not overwritten" in again.stderr
+    assert again.returncode == 2  # nothing was left to be written
+    assert "photo 1.txt" in again.stderr
+    assert "--overwrite" in again.stderr
     assert photo.with_suffix(".txt").read_text() == "mine"
     assert cutline(*words, "--resume").returncode == 0
     assert cutline(*words, "--force").returncode == 0

@@ -130,7 +130,7 @@ def patched(monkeypatch, name: str, operator: str, instead: str) -> None:
     def broken(config, network):
         found = real(config, network)
         graph = getattr(found, name).clone()
-        node = next(node for node in graph.graph if node.op_type == operator)
+        *_, node = (node for node in graph.graph if node.op_type == operator)
         node.op_type = instead
         return found._replace(**{name: graph})
 

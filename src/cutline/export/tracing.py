@@ -88,7 +88,9 @@ class _Step(nn.Module):
         memory = _filled(self.memory, iter(memories))
         out = self.decoder.step(words.flatten(), state, memory)
         log_probs = F.log_softmax(self.decoder.project(out.output).float(), -1)
-        log_probs = log_probs.index_fill(-1, torch.tensor(self.banned), -torch.inf)
+        # a sum: ONNX Runtime transposes twice to fill columns
+        mask = torch.zeros(log_probs.shape[-1])
+        log_probs = log_probs + mask.index_fill(0, torch.tensor(self.banned), -torch.inf)
         reported = (out.attention, out.sentinel)
         found = [log_probs, *_tensors(out.state).values()]
         found += [tensor for tensor in reported if tensor is not None]

@@ -64,7 +64,7 @@ class SelectableStep(Step, Protocol):
 
 def shrink(step: Step, images: Ints, *, of: int) -> Step | None:
     """Return the step of these images only, if they are few enough and it can be had."""
-    if not isinstance(step, SelectableStep) or not 0 < len(images) <= SHRINK * of:
+    if not 0 < len(images) <= SHRINK * of or not isinstance(step, SelectableStep):
         return None
     return step.select(images)
 
