@@ -347,6 +347,7 @@ def test_what_was_never_there_is_no_old_name_of_a_saved_recipe(tmp_path):
         "{encoder: [from_epoch]}",
         "{decoder: {credit: [future]}}",
         "{encoder: null, training: [average]}",
+        "{decoder: {name: 'mine.decoder:Mine', credit: future, baseline: others}}",
     ],
 )
 def test_what_has_no_old_name_is_left_as_it_is(content):

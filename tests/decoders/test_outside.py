@@ -91,6 +91,26 @@ def test_a_recipe_names_the_class(tmp_path: Path):
         read_recipe(recipe, [f"decoder={{name: '{GRU}', hidden: [1]}}"])
 
 
+def test_a_head_of_no_size_is_answered_with_the_sizes_there_are():
+    with pytest.raises(
+        ValueError, match=r"decoder.head is 0; give a whole number from 1 to 16,384"
+    ):
+        fields(head=0)
+
+
+class Listed(strangers.Gru):
+    """A decoder with a default that no recipe can hold."""
+
+    def __init__(self, *, vocabulary_size: int, feature_size: int, layers: tuple = (1, 2)) -> None:  # noqa: ARG002
+        super().__init__(vocabulary_size=vocabulary_size, feature_size=feature_size)
+
+
+def test_a_default_that_no_recipe_can_hold_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(strangers, "Listed", Listed, raising=False)
+    with pytest.raises(UsageError, match=r"'decoder.layers.*' of support.strangers:Listed"):
+        admit(fields(name="support.strangers:Listed"))
+
+
 def test_an_entry_point_has_a_name_of_its_own(monkeypatch: pytest.MonkeyPatch):
     point = EntryPoint("my_gru", GRU, "cutline.decoders")
     for module in ("cutline.config.outside", "cutline.decoders.registry"):

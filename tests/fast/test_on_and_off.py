@@ -12,7 +12,7 @@ from torch import Tensor
 from cutline import decoders, fast
 from cutline.decoders import Decoder, Hard, Unrolled
 from cutline.fast.dispatch import WHOLE_CAPTIONS
-from cutline.fast.steps import FASTER_STEPS
+from cutline.fast.steps import FASTER_STEPS, as_published
 from cutline.functional import Features
 from cutline.losses import word_loss
 from support.suite import (
@@ -22,6 +22,7 @@ from support.suite import (
     V,
     by_place,
     close,
+    registered,
     some_captions,
     some_features,
 )
@@ -208,3 +209,11 @@ def test_the_environment_turns_it_off(given: str, expected: str):
         check=True,
     )
     assert said.stdout.strip() == expected
+
+
+def test_a_method_replaced_on_a_class_is_obeyed(monkeypatch: pytest.MonkeyPatch):
+    decoder = registered("soft")()
+    assert as_published(decoder)
+    monkeypatch.setattr(type(decoder), "attend", lambda *_: None)
+    assert not as_published(decoder)
+    assert fast.stepper(decoder) is decoder

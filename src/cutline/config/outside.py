@@ -17,6 +17,7 @@ __all__ = ["GROUP", "OutsideDecoderConfig", "is_outside", "validated"]
 
 GROUP = "cutline.decoders"
 NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+LARGEST_HEAD = 16_384
 Value = int | float | str | bool | None
 
 
@@ -27,7 +28,7 @@ class OutsideDecoderConfig(Config):
     __pydantic_extra__: dict[str, Value]
 
     name: str = Field(max_length=500)
-    head: int | None = Field(None, gt=0, le=16_384)
+    head: int | None = Field(None, gt=0, le=LARGEST_HEAD)
 
     @property
     def own(self) -> dict[str, Any]:
@@ -59,7 +60,9 @@ def validated(value: Any, built_in: Callable[[Any], Any]) -> Any:
         return OutsideDecoderConfig.model_validate(value)
     except ValidationError as error:
         fault = error.errors()[0]
-        raise ValueError(
-            f"decoder.{fault['loc'][0]} is {fault['input']!r}; a decoder from outside the package "
-            "has numbers, texts, true and false"
-        ) from None
+        field = fault["loc"][0]
+        allowed = {
+            "head": f"give a whole number from 1 to {LARGEST_HEAD:,}, or leave it out",
+            "name": "give package.module:Class, of at most 500 letters",
+        }.get(str(field), "a decoder from outside the package has numbers, texts, true and false")
+        raise ValueError(f"decoder.{field} is {fault['input']!r}; {allowed}") from None

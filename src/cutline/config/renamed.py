@@ -6,6 +6,8 @@ To rename a field or a value, change it where it is declared and add a line here
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cutline.config.outside import is_outside
+
 __all__ = ["new_field", "new_value", "translate"]
 
 FIELDS = {
@@ -47,4 +49,6 @@ def _fields(tree: Mapping[str, Any], key: str) -> Iterator[tuple[dict[str, Any],
     for name in sections:
         place = place.get(name) if isinstance(place, dict) else None
     if isinstance(place, dict) and field in place:
+        if sections == ["decoder"] and is_outside(place.get("name")):
+            return  # its fields are its own
         yield place, field

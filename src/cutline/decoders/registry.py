@@ -79,6 +79,7 @@ def admit(config: DecoderConfig) -> DecoderConfig:
     model = decoder_fields(config.name)
     try:
         own = model.model_validate(config.own).model_dump(mode="json")
+        return OutsideDecoderConfig(name=config.name, head=config.head, **own)
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(str(part) for part in fault["loc"])
@@ -86,7 +87,6 @@ def admit(config: DecoderConfig) -> DecoderConfig:
         raise UsageError(
             f"'decoder.{place}' of {config.name}: {fault['msg']}; its fields are {allowed}."
         ) from None
-    return OutsideDecoderConfig(name=config.name, head=config.head, **own)
 
 
 def decoder_fields(name: str) -> type[BaseModel]:

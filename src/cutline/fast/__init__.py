@@ -1,6 +1,7 @@
 """The same captioners, faster, for training: chosen by type, switched off by `CUTLINE_FAST=0`.
 
-Off, everything works, slower, to the same losses. Each part has a plain twin and a test that holds
+Off, everything works, slower, to the same losses (with dropout: for other random numbers). Each
+part has a plain twin and a test that holds
 the two equal, gradients included.
 
 switch           `CUTLINE_FAST=0`, `disabled()`

@@ -49,9 +49,13 @@ def prepare_keys(projected: Tensor) -> Keys:
 
 @torch.no_grad()
 def exponential_of(x: Tensor) -> Tensor:
-    """`exp(2x)`, in single precision at least, clamped so that no product of two is undefined."""
+    """`exp(2x)`, in single precision at least, clamped so that no product of two is undefined.
+
+    In single precision `x` is clamped to 40 on both sides. A sum `k + q` of such a `k` with a `q`
+    of the other sign is then not exact.
+    """
     x = x if x.dtype == torch.float64 else x.float()
-    limit = 300.0 if x.dtype == torch.float64 else 40.0  # tanh is 1 long before
+    limit = 300.0 if x.dtype == torch.float64 else 40.0
     return (2 * x.clamp(-limit, limit)).exp()
 
 

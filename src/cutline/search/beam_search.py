@@ -2,8 +2,9 @@
 
 Each image has `K` slots. At each step the best candidates over all its slots fill the slots that
 are still open; a candidate that ends closes its slot for good. So a beam of width one is greedy,
-whatever the length penalty, and an image is done when its slots are closed. Images that are done
-leave the batch when a quarter of all are (`SHRINK`), so that the others are not held up.
+whatever the length penalty, and an image is done when its slots are closed, or when no open one
+can beat the best caption that has ended and only the best is asked for. Images that are done leave
+the batch when a quarter of all are (`SHRINK`), so that the others are not held up.
 
 Shapes: `B` images, `K` beam width, `N = B * K` rows.
 """
