@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from test_caption_results import alone, folder, picture, waited  # noqa: F401 - a fixture
 
+from cutline.cli.watching import Arrivals
 from cutline.results import read_rows
 from cutline.results.xmp import described, parse_xmp
 from support.stand_in import StandIn, said_of
@@ -264,3 +265,17 @@ def test_a_model_that_cannot_be_loaded_ends_a_watch_at_once(folder):  # noqa: F8
     done = cutline("caption", "p", "--watch", "--model", "nowhere", "--out", "out")
     assert done.returncode == 2
     assert "nowhere" in done.stderr
+
+
+def test_a_picture_is_read_when_it_has_not_grown_for_a_second(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("cutline.cli.watching.time.monotonic", lambda: now[0])
+    arrivals = Arrivals([str(tmp_path)], [])
+    photo = tmp_path / "a.png"
+    found = []
+    for moment, size in ((0.0, 1), (0.04, 1), (0.5, 2), (1.04, 2), (1.5, 2)):
+        now[0] = moment
+        if not photo.exists() or photo.stat().st_size != size:
+            photo.write_bytes(b"x" * size)
+        found.append(arrivals.look())
+    assert found == [[], [], [], [], [photo]]

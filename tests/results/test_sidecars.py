@@ -194,3 +194,19 @@ def test_kinds_come_once_and_unknown_ones_are_refused():
     assert sidecar_kinds(" json, txt,,json") == ["json", "txt"]
     with pytest.raises(UsageError, match="did you mean 'txt'"):
         sidecar_kinds("tx")
+
+
+def test_a_text_that_another_program_writes_meanwhile_stays(tmp_path, monkeypatch):
+    image, path = tmp_path / "a.jpg", tmp_path / "a.txt"
+    image.touch()
+    beside = Sidecars(["txt"], [image], [], resume=False)
+    write_bytes = Path.write_bytes
+
+    def meanwhile(draft, data):
+        write_bytes(path, b"mine")
+        return write_bytes(draft, data)
+
+    monkeypatch.setattr(Path, "write_bytes", meanwhile)
+    [fault] = beside.write(Row(image, made_up("a dog"), "m"))
+    assert "a.txt" in fault
+    assert path.read_bytes() == b"mine"

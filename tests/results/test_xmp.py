@@ -191,6 +191,22 @@ def test_a_sidecar_that_another_program_writes_meanwhile_loses_nothing(tmp_path,
     assert len(times) == 2
 
 
+def test_a_description_that_another_program_writes_meanwhile_stays(tmp_path, monkeypatch):
+    image, path = tmp_path / "a.jpg", tmp_path / "a.jpg.xmp"
+    path.write_text(sidecar())
+    theirs = merged_xmp(parse_xmp(path.read_bytes()), "by a person", "other")
+    write_bytes = Path.write_bytes
+
+    def meanwhile(draft, data):
+        write_bytes(path, theirs)
+        return write_bytes(draft, data)
+
+    monkeypatch.setattr(Path, "write_bytes", meanwhile)
+    faults, _ = write(image)
+    assert "has a description, which is not overwritten" in faults[0]
+    assert path.read_bytes() == theirs
+
+
 @pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")
 @pytest.mark.parametrize("old", [None, *(name for name in OLD if "xmpmeta" in OLD[name])], ids=str)
 def test_exiftool_reads_description_and_alternative_text(tmp_path, old):

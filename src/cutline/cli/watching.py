@@ -73,16 +73,18 @@ class Arrivals:
     def __init__(self, folders: list[str], exclude: list[str]) -> None:
         self._folders = folders
         self._exclude = exclude
-        self._growing: dict[str, Facts] = {}
+        self._growing: dict[str, tuple[Facts, float]] = {}  # and since when
         self._known: set[str] = set()
         self._failed: dict[str, Facts] = {}
         self._missing = False
 
     def look(self) -> list[Path]:
-        """Return the new pictures that are as they were at the last look."""
+        """Return the new pictures that have stayed as they are for `PAUSE` seconds."""
         found = pictures(self._folders, self._exclude)
         self._tell_missing()
-        settled, growing = [], {}
+        settled: list[Path] = []
+        growing: dict[str, tuple[Facts, float]] = {}
+        now = time.monotonic()
         for path in found.files:
             name = str(path)
             if name in self._known and name not in self._failed:
@@ -90,10 +92,12 @@ class Arrivals:
             facts = state_of(path)
             if facts is None or self._failed.get(name) == facts:
                 continue
-            if self._growing.get(name) == facts:
+            before, since = self._growing.get(name, (facts, now))
+            since = since if before == facts else now
+            if now - since >= PAUSE:
                 settled.append(path)
             else:
-                growing[name] = facts
+                growing[name] = facts, since
         self._growing = growing
         return settled
 

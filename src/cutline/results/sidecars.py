@@ -105,8 +105,7 @@ class Sidecars:
                 continue
             path = self._path(row.image, kind)
             try:
-                if not self._is_done(path, row.image, kind):  # written meanwhile by another process
-                    self._write(row, kind, path)
+                self._write(row, kind, path)
             except (DataError, UsageError) as error:
                 faults.append(str(error))
         return faults
@@ -114,6 +113,8 @@ class Sidecars:
     def _write(self, row: Row, kind: str, path: Path) -> None:
         for _ in range(TRIES):
             before = state_of(path)
+            if self._is_done(path, row.image, kind):  # written meanwhile by another process
+                return
             append = self._existing is Existing.APPEND
             data = content_of(row, kind, path, append=append)
             same = before is not None and _holds(path, data)
