@@ -191,6 +191,27 @@ def test_a_sidecar_that_another_program_writes_meanwhile_loses_nothing(tmp_path,
     assert len(times) == 2
 
 
+@pytest.mark.parametrize(
+    ("existing", "faults"), [(Existing.KEEP, 1), (Existing.SKIP, 0), (Existing.OVERWRITE, 0)]
+)
+def test_a_description_that_is_saved_meanwhile_is_treated_as_any_other(
+    tmp_path, monkeypatch, existing, faults
+):
+    image, path = tmp_path / "a.jpg", tmp_path / "a.jpg.xmp"
+    path.write_text(sidecar())
+    theirs = new_xmp("by a person", "").replace(b"cutline:Model", b"cutline:None")
+    write_bytes = Path.write_bytes
+
+    def meanwhile(draft, data):
+        if said(path) is None:
+            write_bytes(path, theirs)
+        return write_bytes(draft, data)
+
+    monkeypatch.setattr(Path, "write_bytes", meanwhile)
+    assert len(write(image, existing)[0]) == faults
+    assert said(path) == ("a dog" if existing is Existing.OVERWRITE else "by a person")
+
+
 @pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")
 @pytest.mark.parametrize("old", [None, *(name for name in OLD if "xmpmeta" in OLD[name])], ids=str)
 def test_exiftool_reads_description_and_alternative_text(tmp_path, old):
