@@ -138,6 +138,28 @@ def test_a_hostile_file_is_a_sentence_and_stays(tmp_path, text, says):
         assert path.read_text() == text
 
 
+def test_a_file_with_many_namespaces_in_scope_is_refused_in_little_memory():
+    declared = "".join(f' xmlns:n{number}="urn:{number}"' for number in range(5000))
+    text = sidecar("<dt:x/>" * 3000).replace("<rdf:RDF", f"<rdf:RDF{declared}", 1)
+    with pytest.raises(DataError, match="namespaces in one place"):
+        parse_xmp(text.encode())
+
+
+def test_an_attribute_is_found_by_its_name_and_never_within_anothers_value():
+    trap = "x dc:description='not this' y"
+    old = new_xmp("", "").decode()
+    head = '<rdf:Description rdf:about=""'
+    assert head in old
+    start, rest = old.split(head)
+    declared, _, end = rest.partition(">")
+    end = end[end.index("</rdf:Description>") :]
+    text = f'{start}{head}{declared} dc:title="{trap}" dc:description="old">{end}'
+    merged = merged_xmp(parse_xmp(text.encode()), "new", "m")
+    assert f'dc:title="{trap}"'.encode() in merged
+    assert b'dc:description="old"' not in merged
+    assert described(parse_xmp(merged)).description == "new"
+
+
 def write(image, existing=Existing.KEEP, resume=False, text="a dog"):
     beside = Sidecars(["xmp"], [image], resume=resume, existing=existing)
     faults = [fault for each in beside.faults.values() for fault in each]
