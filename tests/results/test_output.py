@@ -4,6 +4,7 @@ import json
 import os
 import resource
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -346,3 +347,13 @@ def test_a_caption_never_breaks_its_row(tmp_path, form):
         output.write(row("a.jpg", caption))
         output.write(row("b.jpg", caption))
     assert [one.caption for one in read_rows(tmp_path / "x")] == [caption] * 2
+
+
+def test_a_folder_for_temporary_files_that_is_not_ours_is_not_used(tmp_path, monkeypatch):
+    places = import_module("cutline.results.places")
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    monkeypatch.setattr(places, "_folders", lambda: iter([tmp_path / "link", tmp_path / "own"]))
+    assert places.kept_for(tmp_path / "a.jsonl", "locks").is_relative_to(tmp_path / "own")
+    assert (tmp_path / "own").stat().st_mode & 0o077 == 0
+    assert list((tmp_path / "real").iterdir()) == []

@@ -170,6 +170,54 @@ def test_two_processes_that_resume_one_folder_lose_nothing(tmp_path):
     assert texts(tmp_path / "p") == {"a.txt": "of a.jpg\n", "b.txt": "mine"}
 
 
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("kind", ["txt", "caption"])
+def test_a_text_that_appears_while_ours_is_written_stays_the_users(
+    tmp_path, monkeypatch, kind, resume
+):
+    [image] = pictures(tmp_path / "p", "a.jpg")
+    theirs = tmp_path / "p" / f"a.{kind}"
+    write_bytes = Path.write_bytes
+
+    def meanwhile(draft, data):
+        if not theirs.exists():
+            theirs.write_text("mine")
+        return write_bytes(draft, data)
+
+    monkeypatch.setattr(Path, "write_bytes", meanwhile)
+    [fault] = caption([image], kind, resume=resume)[1]
+    assert "is not overwritten" in fault
+    [fault] = caption([image], kind, resume=True)[1]
+    assert f"a.{kind} is not known as a caption of" in fault
+    assert theirs.read_text() == "mine"
+    assert caption([image], kind, resume=resume, existing=Existing.SKIP)[1] == []
+    assert theirs.read_text() == "mine"
+    assert caption([image], kind, resume=resume, existing=OVERWRITE)[1] == []
+    assert theirs.read_text() == "of a.jpg\n"
+
+
+def test_a_text_beside_a_json_of_ours_is_ours_only_where_it_is_its_caption(tmp_path, monkeypatch):
+    [image] = pictures(tmp_path / "p", "a.jpg")
+    caption([image], "json")
+    for text in ("my own words\n", "of a.jpg, and mine\n", ""):
+        (tmp_path / "p" / "a.txt").write_text(text)
+        [fault] = caption([image], "txt", resume=True)[1]
+        assert "a.txt is not known as a caption of" in fault
+    caption([image], "txt", existing=OVERWRITE)
+    monkeypatch.setenv("CUTLINE_CACHE", str(tmp_path / "another"))
+    assert caption([image], "txt,json", resume=True)[0].done(image)
+
+
+def test_two_processes_over_one_folder_know_each_others_sidecars(tmp_path):
+    images = pictures(tmp_path / "p", "a.jpg", "b.jpg")
+    (tmp_path / "p" / "c.txt").write_text("of nobody")  # both read the list of the folder
+    first = Sidecars(["txt"], [*images, *pictures(tmp_path / "p", "c.jpg")], resume=True)
+    assert caption(images, resume=True)[1] == []  # the other, meanwhile
+    faults = [first.write(Row(image, made_up("another"), "m")) for image in images]
+    assert faults == [[], []]
+    assert texts(tmp_path / "p")["a.txt"] == "of a.jpg\n"
+
+
 def test_a_disk_that_is_full_leaves_no_drafts(tmp_path, monkeypatch):
     images = pictures(tmp_path / "p", "a.jpg", "b.jpg")
 

@@ -138,6 +138,28 @@ def test_a_hostile_file_is_a_sentence_and_stays(tmp_path, text, says):
         assert path.read_text() == text
 
 
+def test_a_file_with_many_namespaces_in_scope_is_refused_in_little_memory():
+    declared = "".join(f' xmlns:n{number}="urn:{number}"' for number in range(5000))
+    text = sidecar("<dt:x/>" * 3000).replace("<rdf:RDF", f"<rdf:RDF{declared}", 1)
+    with pytest.raises(DataError, match="namespaces in one place"):
+        parse_xmp(text.encode())
+
+
+def test_an_attribute_is_found_by_its_name_and_never_within_anothers_value():
+    trap = "x dc:description='not this' y"
+    old = new_xmp("", "").decode()
+    head = '<rdf:Description rdf:about=""'
+    assert head in old
+    start, rest = old.split(head)
+    declared, _, end = rest.partition(">")
+    end = end[end.index("</rdf:Description>") :]
+    text = f'{start}{head}{declared} dc:title="{trap}" dc:description="old">{end}'
+    merged = merged_xmp(parse_xmp(text.encode()), "new", "m")
+    assert f'dc:title="{trap}"'.encode() in merged
+    assert b'dc:description="old"' not in merged
+    assert described(parse_xmp(merged)).description == "new"
+
+
 def write(image, existing=Existing.KEEP, resume=False, text="a dog"):
     beside = Sidecars(["xmp"], [image], resume=resume, existing=existing)
     faults = [fault for each in beside.faults.values() for fault in each]
@@ -191,20 +213,25 @@ def test_a_sidecar_that_another_program_writes_meanwhile_loses_nothing(tmp_path,
     assert len(times) == 2
 
 
-def test_a_description_that_another_program_writes_meanwhile_stays(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("existing", "faults"), [(Existing.KEEP, 1), (Existing.SKIP, 0), (Existing.OVERWRITE, 0)]
+)
+def test_a_description_that_is_saved_meanwhile_is_treated_as_any_other(
+    tmp_path, monkeypatch, existing, faults
+):
     image, path = tmp_path / "a.jpg", tmp_path / "a.jpg.xmp"
     path.write_text(sidecar())
-    theirs = merged_xmp(parse_xmp(path.read_bytes()), "by a person", "other")
+    theirs = new_xmp("by a person", "").replace(b"cutline:Model", b"cutline:None")
     write_bytes = Path.write_bytes
 
     def meanwhile(draft, data):
-        write_bytes(path, theirs)
+        if said(path) is None:
+            write_bytes(path, theirs)
         return write_bytes(draft, data)
 
     monkeypatch.setattr(Path, "write_bytes", meanwhile)
-    faults, _ = write(image)
-    assert "has a description, which is not overwritten" in faults[0]
-    assert path.read_bytes() == theirs
+    assert len(write(image, existing)[0]) == faults
+    assert said(path) == ("a dog" if existing is Existing.OVERWRITE else "by a person")
 
 
 @pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")

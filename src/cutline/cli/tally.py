@@ -38,6 +38,7 @@ class Tally:
     failed: Counter[str] = field(default_factory=Counter)  # by kind
     listed: FailureList | None = None
     started: float = field(default_factory=time.monotonic)
+    _pictures: set[str] = field(default_factory=set)  # that failed, each of which counts once
 
     def add(self, image: Path, *, unsure: bool) -> None:
         """Count a caption."""
@@ -55,8 +56,14 @@ class Tally:
             self.listed.settle(image)
 
     def fail(self, sentence: str, image: Path | str | None = None) -> None:
-        """Count and tell what failed, and list it where it is a picture that did."""
-        self.failed[_kind(sentence)] += 1
+        """Count and tell what failed, and list it where it is a picture that did.
+
+        A picture counts once, by its first failure.
+        """
+        if image is None or str(image) not in self._pictures:
+            self.failed[_kind(sentence)] += 1
+        if image is not None:
+            self._pictures.add(str(image))
         complain(sentence)
         if image is None or self.listed is None:
             return

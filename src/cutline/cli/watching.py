@@ -1,7 +1,8 @@
 """`cutline caption --watch`: folders that fill, captioned by one process until it is told to end.
 
-A new picture is read once it has stopped growing: when two looks find it alike. One that could not
-be read is tried again when it has changed, or when it had vanished, with its disk perhaps.
+A new picture is read once it has stopped growing: when two looks find it alike, at least `PAUSE`
+seconds apart. One that could not be read is tried again when it has changed, or when it had
+vanished, with its disk perhaps.
 """
 
 import os
@@ -73,18 +74,17 @@ class Arrivals:
     def __init__(self, folders: list[str], exclude: list[str]) -> None:
         self._folders = folders
         self._exclude = exclude
-        self._growing: dict[str, tuple[Facts, float]] = {}  # and since when
+        self._growing: dict[str, tuple[Facts, float]] = {}  # and since when they are so
         self._known: set[str] = set()
         self._failed: dict[str, Facts] = {}
         self._missing = False
 
     def look(self) -> list[Path]:
-        """Return the new pictures that have stayed as they are for `PAUSE` seconds."""
+        """Return the new pictures that have been as they are for `PAUSE` seconds."""
         found = pictures(self._folders, self._exclude)
         self._tell_missing()
-        settled: list[Path] = []
-        growing: dict[str, tuple[Facts, float]] = {}
-        now = time.monotonic()
+        settled, growing = [], {}
+        now = time.monotonic()  # before the pictures are looked at
         for path in found.files:
             name = str(path)
             if name in self._known and name not in self._failed:
@@ -92,9 +92,10 @@ class Arrivals:
             facts = state_of(path)
             if facts is None or self._failed.get(name) == facts:
                 continue
-            before, since = self._growing.get(name, (facts, now))
-            since = since if before == facts else now
-            if now - since >= PAUSE:
+            before, since = self._growing.get(name, (None, now))
+            if before != facts:
+                growing[name] = facts, now
+            elif now - since >= PAUSE:
                 settled.append(path)
             else:
                 growing[name] = facts, since

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,10 +23,21 @@ def kept_for(path: Path, kind: str) -> Path:
     name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
     for folder in _folders():
         with suppress(OSError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not _is_of_this_user(folder):
+                continue
             (folder / kind).mkdir(parents=True, exist_ok=True)
             if os.access(folder / kind, os.W_OK):
                 return folder / kind / name
     raise UsageError("There is no place for caches; set CUTLINE_CACHE to a folder of yours.")
+
+
+def _is_of_this_user(folder: Path) -> bool:
+    """Whether nobody else can have made a folder: in a shared place anybody may take its name."""
+    if not hasattr(os, "getuid"):
+        return True
+    facts = folder.lstat()
+    return stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid()
 
 
 def _folders() -> Iterator[Path]:

@@ -10,7 +10,6 @@ changed unless the run says so.
 import os
 import re
 from collections.abc import Iterable
-from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
@@ -113,7 +112,7 @@ class Sidecars:
     def _write(self, row: Row, kind: str, path: Path) -> None:
         for _ in range(TRIES):
             before = state_of(path)
-            if self._is_done(path, row.image, kind):  # written meanwhile by another process
+            if self._is_done(path, row.image, kind):  # another process may have written meanwhile
                 return
             append = self._existing is Existing.APPEND
             data = content_of(row, kind, path, append=append)
@@ -122,10 +121,17 @@ class Sidecars:
                 self._owners.tell(path, row.image.name, replaces=not same)
             if same:
                 return
-            with suppress(_ChangedError), written(path, overwrite=before is not None) as draft:
-                draft.write_bytes(data)
-                if state_of(path) != before:
-                    raise _ChangedError
+            try:
+                with written(path, overwrite=before is not None) as draft:
+                    draft.write_bytes(data)
+                    if state_of(path) != before:
+                        raise _ChangedError
+            except _ChangedError:
+                self._owners.forget(path)
+            except (DataError, UsageError):
+                self._owners.forget(path)
+                raise
+            else:
                 return
         raise UsageError(
             f"{printable(path)} is being changed by another program; caption "

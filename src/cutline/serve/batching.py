@@ -53,6 +53,11 @@ class Batcher(Generic[Way, Given, Found]):
         """How many jobs wait."""
         return len(self._waiting)
 
+    @property
+    def working(self) -> bool:
+        """Whether the worker runs."""
+        return self._worker is not None and not self._worker.done()
+
     def start(self) -> None:
         """Begin to work, in the loop that runs."""
         self._worker = asyncio.create_task(self._work())
@@ -85,12 +90,13 @@ class Batcher(Generic[Way, Given, Found]):
         loop, given = asyncio.get_running_loop(), [job.given for job in jobs]
         try:
             found = await loop.run_in_executor(self._pool, self._run, jobs[0].way, given)
+            pairs = list(zip(jobs, found, strict=True))  # a batch may come back short: a defect
         except Exception as error:
             for job in jobs:
                 if not job.found.done():
                     job.found.set_exception(error)
             return
-        for job, one in zip(jobs, found, strict=True):
+        for job, one in pairs:
             if not job.found.done():
                 job.found.set_result(one)
 

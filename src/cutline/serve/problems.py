@@ -20,6 +20,7 @@ __all__ = [
 ]
 
 MEDIA_TYPE = "application/problem+json"
+MOST_FAULTS = 3  # of which an answer speaks
 
 
 class ProblemBody(BaseModel):
@@ -82,7 +83,12 @@ def defect() -> Problem:
 def sentence_of(error: ValidationError, allowed: Iterable[str]) -> str:
     """Say what is wrong with the fields of a request, of which some are allowed."""
     allowed = list(allowed)
-    return " ".join(dict.fromkeys(_sentence(dict(fault), allowed) for fault in error.errors()))
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    told = " ".join(
+        dict.fromkeys(_sentence(dict(fault), allowed) for fault in faults[:MOST_FAULTS])
+    )
+    more = len(faults) - MOST_FAULTS
+    return f"{told} {more:,} more are wrong." if more > 0 else told
 
 
 def _sentence(fault: dict[str, Any], allowed: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 from starlette.requests import Request
 
 from cutline.serve.admission import Visit
@@ -24,6 +25,7 @@ DATA_URI = re.compile(r"data:[\w.+/-]*;base64,")
 ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 DISCARDED = 64_000_000  # bytes of a refused body that are read, so that its sender hears of it
 DISCARDING = 2.0  # seconds, likewise
+MOST_FIELDS = 16  # of a JSON body; there are five
 
 
 async def receive(request: Request, limits: Limits, visit: Visit) -> Asked:
@@ -108,15 +110,30 @@ async def _json(request: Request, limits: Limits, visit: Visit) -> Asked:
 
 def _parsed(body: bytes, limits: Limits) -> Asked:
     try:
-        given = JsonBody.model_validate_json(body)
+        tree = from_json(body)
+    except ValueError:
+        raise Problem(400, "broken_json", "The body is no whole JSON; send it again.") from None
+    del body
+    if isinstance(tree, dict) and len(tree) > MOST_FIELDS:
+        raise Problem(
+            422,
+            "wrong_field",
+            f"The body has {len(tree):,} fields; give {', '.join(JsonBody.model_fields)} only.",
+        )
+    try:
+        given = JsonBody.model_validate(tree)
     except ValidationError as error:
-        if error.errors()[0]["type"] == "json_invalid":
-            raise Problem(400, "broken_json", "The body is no whole JSON; send it again.") from None
+        if isinstance(tree, dict) and _too_long(tree.get("images"), limits):
+            raise too_many_images(limits) from None
         raise _wrong(error, JsonBody) from None
     if len(given.images) > limits.images:
         raise too_many_images(limits)
     images = [_decoded(text, number) for number, text in enumerate(given.images, 1)]
     return Asked(images, Options(**given.model_dump(exclude={"images"})))
+
+
+def _too_long(images: object, limits: Limits) -> bool:
+    return isinstance(images, list) and len(images) > limits.images
 
 
 async def _stream(

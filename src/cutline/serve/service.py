@@ -3,9 +3,9 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from cutline.captioner import Caption, Captioner, Precision, Square
 from cutline.config import SearchConfig
@@ -20,6 +20,7 @@ from cutline.serve.requests import Asked
 
 __all__ = ["Service"]
 
+T = TypeVar("T")
 MOST_DECODERS = 4  # threads; a large picture takes up to 360 MB while it is decoded
 
 
@@ -61,16 +62,21 @@ class Service:
         self._batcher: Batcher[Way, Square, list[Caption]] = Batcher(
             self._batch, size=self.limits.batch
         )
-        self.ready = False
+        self._started = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether pictures are captioned: started, and the batches' worker runs."""
+        return self._started and self._batcher.working
 
     def start(self) -> None:
         """Begin to work, in the loop that runs."""
         self._batcher.start()
-        self.ready = True
+        self._started = True
 
     async def stop(self) -> None:
         """Finish what has begun, and stop."""
-        self.ready = False
+        self._started = False
         await self._batcher.stop()
         self._decoders.shutdown(wait=True, cancel_futures=True)
 
@@ -89,8 +95,8 @@ class Service:
         names = [f"Image {n}" if several else "The image" for n in range(1, len(asked.images) + 1)]
         try:
             async with asyncio.timeout(self.limits.answer):
-                found = await asyncio.gather(
-                    *(self._one(way, *image) for image in zip(asked.images, names, strict=True))
+                found = await _all(
+                    self._one(way, *image) for image in zip(asked.images, names, strict=True)
                 )
         except TimeoutError:
             why = f"The captions were not done within {self.limits.answer:g} s"
@@ -147,6 +153,16 @@ class Service:
                 f"The model has no graphs of precision {precision}; leave 'precision' out for "
                 f"{self.precision}.",
             ) from None
+
+
+async def _all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Return the results of all; when one fails, the others are cancelled."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        left = [task for task in tasks if task.cancel()]
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 def _decoders() -> int:

@@ -34,6 +34,7 @@ Name = tuple[str, str]  # namespace, local name
 
 LARGEST = 16_000_000  # bytes of a sidecar that is read
 DEEPEST = 100  # elements within each other
+WIDEST = 100  # namespaces in scope: each remembered element keeps its own
 MOST = 10_000  # elements that are remembered, and namespaces that are declared
 
 NAMESPACES = {
@@ -185,6 +186,7 @@ class _Parser:
         self.expat.CharacterDataHandler = self._text
         self._data = data
         self._open: list[Element | None] = []
+        self._said: list[list[str]] = []  # texts of the open elements, in parts
         self._scopes: list[Mapping[str, str]] = [{}]
         self._declared: dict[str, str] = {}
         self._count = 0
@@ -209,6 +211,8 @@ class _Parser:
         if self._declared:
             scope = {**scope, **self._declared}
             self._declared = {}
+            if len(scope) > WIDEST:
+                raise DataError(f"has more than {WIDEST} namespaces in one place")
         self._scopes.append(scope)
         parent = self._open[-1] if self._open else None
         found = None
@@ -219,6 +223,7 @@ class _Parser:
             else:
                 parent.children.append(found)
         self._open.append(found)
+        self._said.append([])
 
     def _is_wanted(self, name: Name, parent: Element | None) -> bool:
         if parent is None:
@@ -242,8 +247,9 @@ class _Parser:
 
     def _end(self, _: str) -> None:
         self._scopes.pop()
-        element = self._open.pop()
+        element, said = self._open.pop(), self._said.pop()
         if element is not None:
+            element.text = "".join(said)
             element.outer = self.expat.CurrentByteIndex
             empty = self._data[element.inner - 2 : element.inner] == b"/>"
             if empty:
@@ -251,8 +257,8 @@ class _Parser:
             element.end = element.inner if empty else self._data.index(b">", element.outer) + 1
 
     def _text(self, text: str) -> None:
-        if self._open and (element := self._open[-1]) is not None:
-            element.text += text
+        if self._open and self._open[-1] is not None:
+            self._said[-1].append(text)
 
 
 def _split(name: str) -> tuple[Name, str]:

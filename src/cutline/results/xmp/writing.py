@@ -24,6 +24,7 @@ __all__ = ["merged_xmp", "new_xmp"]
 
 _PREFIXES = {uri: prefix for prefix, uri in NAMESPACES.items()}
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ATTRIBUTE = re.compile(rb"\s+([^\s=/>]+)\s*=\s*(?:\"[^\"]*\"|'[^']*')")
 _RDF = NAMESPACES["rdf"]
 _EMPTY = f"""<?xml version="1.0" encoding="UTF-8"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
@@ -182,11 +183,12 @@ def _attributes(xmp: Xmp, name: Name) -> list[_Edit]:
         if name not in block.attributes:
             continue
         prefixes = [prefix for prefix, uri in block.scope.items() if uri == name[0] and prefix]
-        names = "|".join(re.escape(f"{prefix}:{name[1]}") for prefix in prefixes)
-        tag = xmp.utf8[block.start : block.inner]
-        quoted = rf"\s+(?:{names})\s*=\s*(?:\"[^\"]*\"|'[^']*')".encode()
-        if found := re.search(quoted, tag):
-            edits.append(_Edit(block.start + found.start(), block.start + found.end(), ""))
+        names = {f"{prefix}:{name[1]}".encode() for prefix in prefixes}
+        at = block.start + len(f"<{block.written}".encode())
+        while found := _ATTRIBUTE.match(xmp.utf8, at, block.inner):  # one after the other
+            at = found.end()
+            if found.group(1) in names:
+                edits.append(_Edit(found.start(), at, ""))
     return edits
 
 
