@@ -103,7 +103,7 @@ def test_the_description_names_bodies_and_problems(client):
 def test_a_service_that_has_stopped_is_not_ready(client):
     served = client()
     assert served.get("/readyz").status_code == 200
-    served.service.ready = False
+    served.service._started = False  # as `stop` leaves it
     problem(served.get("/readyz"), 503, "busy")
     assert served.get("/healthz").status_code == 200
 
