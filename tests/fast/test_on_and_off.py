@@ -189,7 +189,8 @@ def test_only_decoders_of_the_package_have_faster_ways():
 # --- the switch
 
 
-def test_the_switch_is_turned_back_whatever_happens():
+def test_the_switch_is_turned_back_whatever_happens(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("CUTLINE_FAST", raising=False)
     with pytest.raises(ZeroDivisionError), fast.disabled():
         _ = 1 / fast.enabled()
     assert fast.enabled()
