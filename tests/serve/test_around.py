@@ -108,6 +108,13 @@ def test_a_service_that_has_stopped_is_not_ready(client):
     assert served.get("/healthz").status_code == 200
 
 
+def test_a_service_whose_worker_has_ended_is_not_ready(client, monkeypatch):
+    served = client()
+    monkeypatch.setattr(Batcher, "working", property(lambda _: False))
+    problem(served.get("/readyz"), 503, "busy")
+    assert served.get("/healthz").status_code == 200
+
+
 def test_what_the_page_is_made_of_is_small_and_known_by_its_tag(client):
     served = client()
     total = 0
