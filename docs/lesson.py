@@ -1480,7 +1480,7 @@ print(
 #
 # ## Where to go next
 #
-# - `make demo` trains `soft` together with its CNN from random weights, in four minutes, from
+# - `make demo` trains `soft` together with its CNN from random weights, in five minutes, from
 #   captions alone: nobody tells it what is in a cell. It reaches a truth of 0.94.
 # - [Train](train.md) one on photographs, and let it [caption and explain](caption.md) your own.
 # - [Scores](scores.md) and [scenes](scenes.md) explain how everything here was measured.

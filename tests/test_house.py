@@ -47,8 +47,7 @@ def riddles(tree: ast.Module, name: str) -> list[str]:
     return [
         f"{name}: {text.splitlines()[0]}"
         for name, node in public(tree, name)
-        if (text := ast.get_docstring(node))
-        and (isinstance(node, ast.Module | ast.ClassDef) and text.split()[0] in RIDDLES)
+        if (text := ast.get_docstring(node)) and text.split()[0] in RIDDLES
     ]
 
 
@@ -59,9 +58,13 @@ def test_the_first_line_of_a_docstring_names_the_thing(path: Path):
     assert riddles(tree, path.stem) == []
 
 
-def test_a_riddle_is_found_in_a_module_and_in_a_class():
-    tree = ast.parse('"""What trains."""\nclass Loss:\n    """Where it looked."""\n')
-    assert riddles(tree, "m") == ["m: What trains.", "m.Loss: Where it looked."]
+def test_a_riddle_is_found_in_a_module_a_class_and_a_function():
+    tree = ast.parse(
+        '"""What trains."""\nclass Loss:\n    """Where it looked."""\n'
+        'def steps():\n    """How many."""\n'
+    )
+    found = ["m: What trains.", "m.Loss: Where it looked.", "m.steps: How many."]
+    assert riddles(tree, "m") == found
 
 
 def shadowed(package: Path) -> list[str]:

@@ -27,7 +27,7 @@ class Captioned(Protocol):
 
     @property
     def confidence(self) -> float:
-        """How sure the captioner is, 0 to 1."""
+        """Confidence of the caption, 0 to 1."""
 
     @property
     def sentinel(self) -> "NDArray[np.floating[Any]] | None":

@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 class _Switch:
-    """Whether functions are compiled now, for all of the process."""
+    """Switch of compiled functions, for all of the process."""
 
     on = False
 

@@ -142,13 +142,13 @@ def _entries(
 
 
 def _is_header(line: bytes) -> bool:
-    """Whether this first line is word2vec's: how many words, and how many numbers each."""
+    """Return whether this first line is word2vec's: how many words, and how many numbers each."""
     fields = line.split()
     return len(fields) == 2 and all(field.isdigit() for field in fields)
 
 
 def _has_spaces(line: bytes, size: int) -> bool:
-    """Whether the line is of a word with spaces in it, which no vocabulary of ours has."""
+    """Return whether the line is of a word with spaces in it, which no vocabulary of ours has."""
     rest = line.split()[1:-size]
     return any(_number(field) is None for field in rest)
 

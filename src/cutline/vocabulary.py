@@ -49,7 +49,7 @@ class Vocabulary:
         self.text = text
         self.all_words = _words(content, name)
         self.spaced: bool = content.get("decoder") is None
-        """Whether words are joined with spaces, whatever their script."""
+        """Return whether words are joined with spaces, whatever their script."""
 
     @classmethod
     def build(

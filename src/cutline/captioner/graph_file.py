@@ -35,7 +35,7 @@ Field = tuple[int, int, int]  # its number, and the first and last byte of its v
 
 
 class _GraphError(Exception):
-    """What is wrong with a graph, in words."""
+    """A fault of a graph, in words."""
 
 
 def check_graph(path: Path, stored: Mapping[str, Entry]) -> set[str]:

@@ -161,7 +161,7 @@ class OnnxBackend:
         return size if isinstance(size, int) else 0
 
     def _are_words(self, words: Ints, shape: tuple[int, ...]) -> bool:
-        """Whether words have this shape, and are of the vocabulary."""
+        """Return whether words have this shape, and are of the vocabulary."""
         return words.shape == shape and words.min() >= 0 and words.max() < self.vocabulary_size
 
     def _misfit(self, size: int) -> str:

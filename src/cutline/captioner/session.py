@@ -26,7 +26,7 @@ class Value(NamedTuple):
         return f"{self.kind} ({', '.join(map(str, self.shape))})"
 
     def fits(self, other: "Value") -> bool:
-        """Whether both are of the same type and shape, whatever free sizes are called."""
+        """Return whether both are of the same type and shape, whatever free sizes are called."""
         return self.kind == other.kind and _free(self.shape) == _free(other.shape)
 
     def of_captions(self) -> "Value":

@@ -58,7 +58,7 @@ def bar(title: str, total: int | None, *, wanted: bool = True) -> Iterator[Calla
     from rich.text import Text
 
     class Rate(ProgressColumn):
-        """How many steps a second."""
+        """Steps per second."""
 
         def render(self, task: Task) -> Text:
             return Text(f"{task.speed:,.1f}/s" if task.speed else "")

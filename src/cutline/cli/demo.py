@@ -28,7 +28,7 @@ def demo(
 ) -> None:
     """Train a captioner on the built-in scenes, score it, and show where it looks.
 
-    Needs no download and about four minutes on two cores. Writes OUT/model, OUT/scores.json and
+    Needs no download and about five minutes on two cores. Writes OUT/model, OUT/scores.json and
     OUT/report.html. An OUT of an earlier demo is moved aside, never overwritten.
     """
     from cutline.config import find_recipe, read_recipe

@@ -55,7 +55,7 @@ class Wishes(NamedTuple):
 
     @property
     def writes(self) -> bool:
-        """Whether there is anything that a later run can go on with."""
+        """Return whether there is anything that a later run can go on with."""
         return bool(self.out or self.kinds)
 
 

@@ -121,7 +121,7 @@ def _alone(home: Path, progress: Callable[[int], None]) -> Iterator[int]:
 
 
 class _Layout:
-    """How a table lies in its file: NumPy's header, then rows of numbers in half precision."""
+    """Layout of a table in its file: NumPy's header, then rows of numbers in half precision."""
 
     def __init__(self, rows: int, regions: int, size: int) -> None:
         self.whole = (rows, regions, size)

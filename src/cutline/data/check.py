@@ -79,7 +79,7 @@ class CheckReport:
 
     @property
     def ok(self) -> bool:
-        """Whether no problem was found."""
+        """Return whether no problem was found."""
         return not any(self.problems.values())
 
     def lines(self, most: int | None = 20) -> list[str]:

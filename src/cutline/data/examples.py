@@ -19,7 +19,7 @@ class Picture(Protocol):
 
     @property
     def name(self) -> str:
-        """What to call it in a message: a path, or `scene 17`."""
+        """Name for messages: a path, or `scene 17`."""
 
     def open(self) -> Image:
         """Return the picture, upright, in mode RGB."""

@@ -93,7 +93,7 @@ def unroll(
 
 
 class _Carried(NamedTuple):
-    """What one step passes to the next: the state, and for each caption a drawn word or `KNOWN`."""
+    """State between two steps, and for each caption a drawn word or `KNOWN`."""
 
     state: Any
     drawn: Tensor
@@ -114,7 +114,7 @@ class _Active(NamedTuple):
 
 
 class _Collected(NamedTuple):
-    """What the steps gave so far, a tensor a step."""
+    """Outputs of the steps so far, a tensor a step."""
 
     active: list[_Active]
     outputs: list[Tensor]

@@ -119,7 +119,7 @@ class Encoder(nn.Module):
 
     @property
     def trains(self) -> bool:
-        """Whether any part is trained, now or later."""
+        """Return whether any part is trained, now or later."""
         return any(parameter.requires_grad for parameter in self.parameters())
 
     def hold(self, held: bool) -> None:
@@ -255,7 +255,7 @@ def _places(backbone: Any, final: Tensor) -> Tensor:
 
 
 def _pools(backbone: Any, shape: torch.Size) -> bool:
-    """Whether the backbone's classifier reads something of a region's size that is not the mean.
+    """Return whether the classifier reads something of a region's size that is not the mean.
 
     It is tried on noise in place of final features of this shape, so that the answer does not
     depend on the weights.

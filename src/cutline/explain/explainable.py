@@ -49,7 +49,7 @@ class Word:
 
     @property
     def memory(self) -> str:
-        """How much of the look went to the captioner's memory, in percent; "" if unknown."""
+        """The sentinel's share of attention (`beta`), in percent; "" if unknown."""
         return "" if self.beta is None else share(self.beta)
 
 

@@ -52,7 +52,7 @@ def hard(decoder: Hard, features: Features, words: Tensor, lengths: Tensor) -> U
 
 
 def _applies(decoder: Soft | Hard, words: Tensor) -> bool:
-    """Whether this is a CPU, in single precision or in a mixed one that it is fast at."""
+    """Return whether this is a CPU, in single precision or in a mixed one that it is fast at."""
     device = words.device.type
     by_autocast = torch.is_autocast_enabled(device) and not mixed_dtype(device)
     return decoder.scratch is None and device == "cpu" and not by_autocast

@@ -160,7 +160,7 @@ class _Walk:
 
 
 class _Excluded:
-    """What globs leave out, counted by what was asked for."""
+    """Paths that globs leave out, counted by argument."""
 
     def __init__(self, globs: Sequence[str]) -> None:
         self.counts: Counter[str] = Counter()

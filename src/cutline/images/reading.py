@@ -31,7 +31,7 @@ MAX_PIXELS = 178_956_970  # where Pillow, too, speaks of a decompression bomb
 
 
 class _Wanted(NamedTuple):
-    """What was asked for; `profile` is a colour profile that Pillow does not see."""
+    """Options of reading; `profile` is a colour profile that Pillow does not see."""
 
     name: str
     shrink_to: int | None

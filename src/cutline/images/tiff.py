@@ -29,7 +29,7 @@ _JPEG_OF_OLD = 6  # a compression whose strips are no pictures by themselves
 
 
 class _Block(NamedTuple):
-    """Where the rows of a rectangle lie; of those that are stored upside down the last is first."""
+    """Offsets of a rectangle's rows; of those that are stored upside down the last is first."""
 
     box: tuple[int, int, int, int]
     offset: int

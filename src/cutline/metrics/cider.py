@@ -109,7 +109,7 @@ class Cider:
 
 
 class _Pairs(NamedTuple):
-    """Which candidate is compared with which reference, (P,) each."""
+    """Pairs of candidates and references that are compared, (P,) each."""
 
     candidate: Ints
     reference: Ints

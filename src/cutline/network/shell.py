@@ -54,11 +54,11 @@ class Described(Protocol):
 
     @property
     def vocabulary_size(self) -> int:
-        """How many words it knows."""
+        """Number of words in the vocabulary."""
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How a picture becomes the encoder's input."""
+        """Preprocessing of a picture to the encoder's input."""
 
 
 def assemble(config: Described, header: Mapping[str, Entry], read: Read) -> Network:
@@ -176,7 +176,7 @@ def _feature_size(config: Described, header: Mapping[str, Entry]) -> int:
 
 
 def _plain(options: Any) -> bool:
-    """Whether options ask for no large tables: all numbers in them are small."""
+    """Return whether options ask for no large tables: all numbers in them are small."""
     if isinstance(options, dict | list):
         parts = options.values() if isinstance(options, dict) else options
         return all(_plain(part) for part in parts)
@@ -184,7 +184,7 @@ def _plain(options: Any) -> bool:
 
 
 def _holds(entry: Entry, tensor: Tensor, scale: Entry | None) -> bool:
-    """Whether an entry is stored in one of the ways of `storage`."""
+    """Return whether an entry is stored in one of the ways of `storage`."""
     if not tensor.is_floating_point():
         return entry.dtype == _OTHERS.get(tensor.dtype)
     if entry.dtype == "I8":
@@ -255,7 +255,7 @@ def _at_most(tensors: int, numbers: int) -> Iterator[None]:
 
 
 def _lacks(network: nn.Module) -> bool:
-    """Whether anything is left on `meta`, be it a buffer or what a module keeps for itself."""
+    """Return whether anything is left on `meta`: a buffer, or what a module keeps for itself."""
     return any(_on_meta(vars(module)) for module in network.modules())
 
 

@@ -5,19 +5,17 @@ lists of runs over other pictures are kept.
 """
 
 import json
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from cutline.errors import UsageError
 from cutline.files import cannot_write, check_place, printable, write_text
+from cutline.results.lock import one_at_a_time
 from cutline.results.names import identity, json_text
-from cutline.results.places import kept_for
 
 __all__ = ["FailureList"]
-
-PATIENCE = 10.0  # seconds that another run may hold the list
 
 
 class FailureList:
@@ -51,7 +49,8 @@ class FailureList:
         line = json_text({"image": str(image), "reason": reason}) + "\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self._alone(), self.path.open("ab") as stream:  # another run may have replaced it
+            # opened anew each time: another run may have replaced it
+            with one_at_a_time(self.path), self.path.open("ab") as stream:
                 stream.write(line.encode("utf-8", "backslashreplace"))
         except OSError as error:
             raise cannot_write(self.path, error) from error
@@ -63,32 +62,18 @@ class FailureList:
         if self._listed and (picture := identity(image)) in self._listed:
             self._take_out({picture})
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other runs from the list; where locks do not work, go on without."""
-        from filelock import FileLock  # which loads asyncio
-
-        with ExitStack() as stack:
-            with suppress(OSError, NotImplementedError, UsageError):
-                lock = FileLock(f"{kept_for(self.path, 'lists')}.lock", timeout=PATIENCE)
-                stack.enter_context(lock)
-            yield
-
     def _take_out(self, pictures: set[str]) -> None:
-        with self._alone():
-            self._take_out_alone(pictures)
-
-    def _take_out_alone(self, pictures: set[str]) -> None:
-        entries = list(_entries(self.path))
-        kept = [entry for entry in entries if identity(str(entry["image"])) not in pictures]
-        self._listed = {identity(str(entry["image"])) for entry in kept}
-        if len(kept) == len(entries) and _is_whole(self.path):
-            return
-        if kept:
-            write_text(self.path, "".join(f"{json_text(entry)}\n" for entry in kept))
-        else:
-            with suppress(OSError):
-                self.path.unlink(missing_ok=True)
+        with one_at_a_time(self.path):
+            entries = list(_entries(self.path))
+            kept = [entry for entry in entries if identity(str(entry["image"])) not in pictures]
+            self._listed = {identity(str(entry["image"])) for entry in kept}
+            if len(kept) == len(entries) and _is_whole(self.path):
+                return
+            if kept:
+                write_text(self.path, "".join(f"{json_text(entry)}\n" for entry in kept))
+            else:
+                with suppress(OSError):
+                    self.path.unlink(missing_ok=True)
 
 
 def _is_whole(path: Path) -> bool:

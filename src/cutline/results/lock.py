@@ -6,14 +6,16 @@ They hold for the processes of one user on one machine.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from cutline.errors import UsageError
 from cutline.files import printable
 from cutline.results.places import kept_for
 
-__all__ = ["only_writer"]
+__all__ = ["one_at_a_time", "only_writer"]
+
+PATIENCE = 10.0  # seconds that another process may hold a file that is written to now and then
 
 
 @contextmanager
@@ -47,6 +49,18 @@ def only_writer(path: Path) -> Iterator[None]:
         with suppress(OSError):
             holder.unlink(missing_ok=True)
         lock.release()
+
+
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Wait until no other process changes `path`; where locks do not work, go on without."""
+    from filelock import FileLock  # which loads asyncio
+
+    with ExitStack() as stack:
+        with suppress(OSError, NotImplementedError, UsageError):
+            lock = FileLock(kept_for(path, "lists").with_suffix(".lock"), timeout=PATIENCE)
+            stack.enter_context(lock)
+        yield
 
 
 def _number(holder: Path) -> str:

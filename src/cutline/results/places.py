@@ -33,7 +33,7 @@ def kept_for(path: Path, kind: str) -> Path:
 
 
 def _is_of_this_user(folder: Path) -> bool:
-    """Whether nobody else can have made a folder: in a shared place anybody may take its name."""
+    """Return whether a folder is this user's: in a shared place anybody may take its name."""
     if not hasattr(os, "getuid"):
         return True
     facts = folder.lstat()

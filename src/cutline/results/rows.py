@@ -24,7 +24,7 @@ class JudgedCaption(Captioned, Protocol):
 
     @property
     def unsure(self) -> bool | None:
-        """Whether the captioner is not sure; None where the model is not calibrated."""
+        """Return whether the captioner is not sure; None where the model is not calibrated."""
 
 
 class Framed(NamedTuple):
@@ -56,17 +56,17 @@ class Framed(NamedTuple):
 
     @property
     def confidence(self) -> float:
-        """How sure the captioner is, 0 to 1."""
+        """Confidence of the caption, 0 to 1."""
         return self.of.confidence
 
     @property
     def unsure(self) -> bool | None:
-        """Whether it is not; None where the model is not calibrated."""
+        """Return whether it is not; None where the model is not calibrated."""
         return self.of.unsure
 
     @property
     def sentinel(self) -> "NDArray[np.floating[Any]] | None":
-        """How much of each look went to the captioner's own memory instead, or None."""
+        """The sentinel's share of attention (`beta`) at each word, or None."""
         return self.of.sentinel
 
 

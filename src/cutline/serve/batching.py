@@ -50,12 +50,12 @@ class Batcher(Generic[Way, Given, Found]):
 
     @property
     def waiting(self) -> int:
-        """How many jobs wait."""
+        """Number of jobs that wait."""
         return len(self._waiting)
 
     @property
     def working(self) -> bool:
-        """Whether the worker runs."""
+        """Return whether the worker runs."""
         return self._worker is not None and not self._worker.done()
 
     def start(self) -> None:

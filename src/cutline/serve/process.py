@@ -82,7 +82,7 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 def is_loopback(opened: socket.socket) -> bool:
-    """Whether only this machine reaches a socket."""
+    """Return whether only this machine reaches a socket."""
     return ipaddress.ip_address(opened.getsockname()[0].partition("%")[0]).is_loopback
 
 

@@ -105,35 +105,35 @@ async def _form(request: Request, limits: Limits, visit: Visit) -> Asked:
 async def _json(request: Request, limits: Limits, visit: Visit) -> Asked:
     body = bytearray()
     await _stream(request, limits, visit, body.extend)
-    return await asyncio.to_thread(_parsed, bytes(body), limits)
+    return await asyncio.to_thread(_parsed, body, limits)
 
 
-def _parsed(body: bytes, limits: Limits) -> Asked:
+def _parsed(body: bytearray, limits: Limits) -> Asked:
     try:
         tree = from_json(body)
     except ValueError:
         raise Problem(400, "broken_json", "The body is no whole JSON; send it again.") from None
-    del body
-    if isinstance(tree, dict) and len(tree) > MOST_FIELDS:
+    if isinstance(tree, dict):
+        _check_counts(tree, limits)
+    try:
+        given = JsonBody.model_validate(tree)
+    except ValidationError as error:
+        raise _wrong(error, JsonBody) from None
+    images = [_decoded(text, number) for number, text in enumerate(given.images, 1)]
+    return Asked(images, Options(**given.model_dump(exclude={"images"})))
+
+
+def _check_counts(tree: dict[str, Any], limits: Limits) -> None:
+    """Refuse too many fields or pictures, before each is looked at."""
+    if len(tree) > MOST_FIELDS:
         raise Problem(
             422,
             "wrong_field",
             f"The body has {len(tree):,} fields; give {', '.join(JsonBody.model_fields)} only.",
         )
-    try:
-        given = JsonBody.model_validate(tree)
-    except ValidationError as error:
-        if isinstance(tree, dict) and _too_long(tree.get("images"), limits):
-            raise too_many_images(limits) from None
-        raise _wrong(error, JsonBody) from None
-    if len(given.images) > limits.images:
+    images = tree.get("images")
+    if isinstance(images, list) and len(images) > limits.images:
         raise too_many_images(limits)
-    images = [_decoded(text, number) for number, text in enumerate(given.images, 1)]
-    return Asked(images, Options(**given.model_dump(exclude={"images"})))
-
-
-def _too_long(images: object, limits: Limits) -> bool:
-    return isinstance(images, list) and len(images) > limits.images
 
 
 async def _stream(

@@ -66,7 +66,7 @@ class Service:
 
     @property
     def ready(self) -> bool:
-        """Whether pictures are captioned: started, and the batches' worker runs."""
+        """Return whether pictures are captioned: started, and the batches' worker runs."""
         return self._started and self._batcher.working
 
     def start(self) -> None:

@@ -245,7 +245,7 @@ def _sizes(network: Network, vocabulary: Vocabulary, recipe: Recipe) -> str:
 
 
 def _medium_is_exact() -> bool:
-    """Whether `medium` float32 products keep float32's accuracy on this CPU (oneDNN without AMX).
+    """Return whether `medium` float32 products are exact on this CPU (oneDNN without AMX).
 
     It chooses oneDNN, which is up to twice as fast; on CPUs with AMX it would mean bfloat16.
     """

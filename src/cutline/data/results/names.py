@@ -81,7 +81,7 @@ class Pairing(NamedTuple):
 
     @property
     def asked(self) -> int:
-        """How many captions found images, those that are unclear included."""
+        """Number of captions that found images, ambiguous ones included."""
         return sum(place is not None for place in self.found) + len(self.unclear)
 
 

@@ -27,7 +27,7 @@ class ScenePicture:
 
     @property
     def name(self) -> str:
-        """What to call it in a message."""
+        """Name for messages."""
         return f"scene {self.seed}"
 
     @property

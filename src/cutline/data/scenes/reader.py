@@ -52,12 +52,12 @@ class Phrase:
 
     @property
     def count(self) -> int | None:
-        """How many things fit, exactly ("the" is one); None for "a"."""
+        """Exact number of things that fit ("the" is one); None for "a"."""
         return _COUNTS.get(self.determiner)
 
     @property
     def plural(self) -> bool:
-        """Whether it speaks of several things."""
+        """Return whether it speaks of several things."""
         return (self.count or 1) > 1
 
 

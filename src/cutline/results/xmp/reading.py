@@ -84,7 +84,7 @@ class Element:
 
     @property
     def empty(self) -> bool:
-        """Whether it is written as `<name/>`."""
+        """Return whether it is written as `<name/>`."""
         return self.inner == self.end
 
     def first(self, *names: Name) -> "Element | None":
