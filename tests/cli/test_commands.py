@@ -256,6 +256,20 @@ def test_evaluate_writes_figures_signature_and_what_was_skipped(model, tmp_path)
     assert cutline(*words).returncode == 2
 
 
+def test_evaluate_measures_whether_attention_is_faithful(model, tmp_path):
+    out = tmp_path / "scores.json"
+    done = cutline(
+        "evaluate", model, "--data", "scenes", "--images", 2, "--json", out, "--faithfulness"
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(out.read_text())["faithfulness"]
+    assert found["images"] <= 2
+    for curve in ("deletion", "insertion"):
+        assert set(found[curve]) == {"attention", "centre", "random"}
+        assert all(0 <= one["area"] <= 1 for one in found[curve].values())
+    assert "centre" in done.stdout
+
+
 @pytest.mark.parametrize("suffix", [".png", ".gif", ".html"])
 def test_explain_writes_a_picture_and_never_over_another(model, photo, tmp_path, suffix):
     target = tmp_path / f"look{suffix}"

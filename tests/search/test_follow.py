@@ -5,13 +5,14 @@ import subprocess
 import sys
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cutline.decoders import TORCH
 from cutline.errors import UsageError
-from cutline.search import Hypothesis, greedy, sample
+from cutline.search import NUMPY, Hypothesis, forced_log_probs, greedy, sample
 from cutline.vocabulary import Vocabulary
 from support.spelling import (
     END,
@@ -263,3 +264,28 @@ def test_no_deep_learning_stack_is_imported(module):
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert run.stdout == "set()\n"
+
+
+# --- given captions
+
+
+@settings(max_examples=20, deadline=None)
+@given(SEEDS, st.sampled_from([Speller, TorchSpeller]))
+def test_a_given_caption_has_the_log_probs_that_it_was_found_with(seed, speller):
+    step = speller(noise(seed))
+    arrays = TORCH if speller is TorchSpeller else NUMPY
+    found = greedy(step, step.start(3), images=3, words=WORDS, max_words=5, arrays=arrays)
+    longest = max(len(one.words) for one in found)
+    captions = np.array([[*one.words, *[END] * (longest - len(one.words))] for one in found])
+    log_probs = forced_log_probs(step, step.start(3), captions, words=WORDS, arrays=arrays)
+    assert log_probs.shape == (3, longest)
+    for one, of in zip(found, log_probs, strict=True):
+        np.testing.assert_allclose(of[: len(one.words)], one.log_probs, rtol=1e-6)
+
+
+def test_a_banned_word_in_a_given_caption_is_impossible():
+    step = Speller(noise(1))
+    captions = np.array([[number("a"), min(NUMBERS_OF_BANNED)]])
+    log_probs = forced_log_probs(step, step.start(1), captions, words=WORDS)
+    assert np.isfinite(log_probs[0, 0])
+    assert log_probs[0, 1] == -np.inf

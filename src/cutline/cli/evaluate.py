@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cutline.cli.console import bar, complain, say, table, tell
-from cutline.cli.figures import EVERY_METRIC, metric_names, score_rows
+from cutline.cli.figures import EVERY_METRIC, faithfulness_rows, metric_names, score_rows
 from cutline.cli.lists import Precision
 from cutline.files import check_free, check_not_read, write_text
 
@@ -38,6 +38,13 @@ def evaluate(
         Path | None, typer.Option("--json", help="Write all figures and captions to this file.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the --json file.")] = False,
+    faithfulness: Annotated[
+        bool,
+        typer.Option(
+            "--faithfulness",
+            help="Measure deletion and insertion curves of attention too; a second an image.",
+        ),
+    ] = False,
     precision: Annotated[
         Precision, typer.Option(help="Arithmetic of the decoder; int8 is faster and less exact.")
     ] = Precision.FLOAT32,
@@ -51,6 +58,7 @@ def evaluate(
     from cutline.captioner import load
     from cutline.data.readers import open_dataset
     from cutline.evaluation import evaluate as run
+    from cutline.evaluation import measure_faithfulness
 
     captioner = load(model, precision=precision.value)
     dataset = open_dataset(data)
@@ -67,13 +75,27 @@ def evaluate(
             bootstrap=bootstrap,
             progress=progress,
         )
+    curves = None
+    if faithfulness:
+        squares = (
+            captioner.square(e.picture.open()) for e in examples if e.image_id in result.captions
+        )
+        with bar("deletion and insertion", len(result.captions)) as progress:
+            curves = measure_faithfulness(captioner, squares, search=search, progress=progress)
     rows = score_rows(result.corpus, result.scores.intervals)
     table(f"{model} on {data} ({split}, {len(result.captions):,} images)", rows[0], rows[1:])
     tell(result.scores.signature)
     for metric, reason in result.scores.skipped.items():
         say(f"{metric} was not computed: {reason}")
+    if curves:
+        rows = faithfulness_rows(curves)
+        title = (
+            f"probability of {curves.words:,} content words as regions are painted over or shown"
+        )
+        table(f"{title} (mean largest attention weight {curves.peak:.3f})", rows[0], rows[1:])
     if json_file:
-        text = json.dumps(result.to_dict(), indent=1, ensure_ascii=False)
+        found = result.to_dict() | ({"faithfulness": curves.to_dict()} if curves else {})
+        text = json.dumps(found, indent=1, ensure_ascii=False)
         write_text(json_file, text + "\n", overwrite=force)
     for reason in result.failed.values():
         complain(reason)

@@ -5,9 +5,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cutline.evaluation import Faithfulness
     from cutline.metrics import Comparison, Description, Interval
 
-__all__ = ["EVERY_METRIC", "compared_rows", "described_rows", "metric_names", "score_rows"]
+__all__ = [
+    "EVERY_METRIC",
+    "compared_rows",
+    "described_rows",
+    "faithfulness_rows",
+    "metric_names",
+    "score_rows",
+]
 
 EVERY_METRIC = "BLEU,METEOR,ROUGE-L,CIDEr,SPICE"
 
@@ -34,6 +42,18 @@ def score_rows(corpus: Mapping[str, float], intervals: "Mapping[str, Interval]")
     for name, value in corpus.items():
         ends = [_between(*intervals[name])] if name in intervals else [""] * bool(intervals)
         rows.append([name, f"{value:.4f}", *ends])
+    return rows
+
+
+def faithfulness_rows(found: "Faithfulness") -> list[list[str]]:
+    """List the areas under deletion and insertion curves, each with its 95% interval."""
+    rows = [["regions in the order of", "deletion", "", "insertion", ""]]
+    for order in found.deletion_area:
+        row = [order]
+        for areas in (found.deletion_area[order], found.insertion_area[order]):
+            mean, margin = areas.mean(), 1.96 * areas.std() / len(areas) ** 0.5
+            row += [f"{mean:.4f}", _between(mean - margin, mean + margin)]
+        rows.append(row)
     return rows
 
 

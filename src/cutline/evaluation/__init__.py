@@ -2,6 +2,16 @@
 
 from cutline.evaluation.calibration import Calibration, calibrate
 from cutline.evaluation.evaluation import Evaluation, evaluate
+from cutline.evaluation.faithfulness import Faithfulness, measure_faithfulness
 from cutline.evaluation.scenes import SceneScores, score_scenes
 
-__all__ = ["Calibration", "Evaluation", "SceneScores", "calibrate", "evaluate", "score_scenes"]
+__all__ = [
+    "Calibration",
+    "Evaluation",
+    "Faithfulness",
+    "SceneScores",
+    "calibrate",
+    "evaluate",
+    "measure_faithfulness",
+    "score_scenes",
+]

@@ -3,6 +3,7 @@
 from cutline.search.arrays import NUMPY, Arrays, NumpyArrays, Scored, SelectableStep, Step
 from cutline.search.beam_search import beam
 from cutline.search.follow import greedy, sample
+from cutline.search.forced import forced_log_probs
 from cutline.search.trail import Hypothesis
 from cutline.search.words import Words
 
@@ -16,6 +17,7 @@ __all__ = [
     "Step",
     "Words",
     "beam",
+    "forced_log_probs",
     "greedy",
     "sample",
 ]
