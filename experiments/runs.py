@@ -210,13 +210,16 @@ def plans(
     return made
 
 
-def arguments(parser: argparse.ArgumentParser, *, out: str) -> None:
-    """Add what every comparison takes."""
+def arguments(parser: argparse.ArgumentParser, *, out: str, only: list[str] | None = None) -> None:
+    """Add what every comparison takes; `only` for one about certain decoders."""
     parser.add_argument("changes", nargs="*", metavar="KEY=VALUE", help="changes to all recipes")
     parser.add_argument("--seeds", type=_numbers, default=[1, 2, 3], help="default: 1,2,3")
-    parser.add_argument(
-        "--decoders", type=lambda text: text.split(","), default=decoders(), help="default: all"
-    )
+    if only:
+        parser.set_defaults(decoders=only)
+    else:
+        parser.add_argument(
+            "--decoders", type=lambda text: text.split(","), default=decoders(), help="default: all"
+        )
     parser.add_argument("--out", type=Path, default=Path(out), help="folder of the runs")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time; default: 1")
     parser.add_argument("--images", type=int, help="evaluate on so many images only")

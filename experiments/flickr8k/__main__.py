@@ -78,7 +78,7 @@ def main(words: Sequence[str] | None = None) -> int:
         write_page(read_records(Row, RESULTS))
         return 0
     try:
-        asked = plans(FLICKR8K, given, places=_places(given))
+        asked = plans(FLICKR8K, given, places=places(given))
         given.out.mkdir(parents=True, exist_ok=True)
     except CutlineError as error:
         print(error, file=sys.stderr)
@@ -89,7 +89,8 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0 if len(rows) == len(asked) else 1
 
 
-def _places(given: argparse.Namespace) -> tuple[str, ...]:
+def places(given: argparse.Namespace) -> tuple[str, ...]:
+    """Return the changes to a recipe that say where data, weights and features lie."""
     if given.data is None:
         raise UsageError("Flickr8k is not part of Cutline; say where it lies with --data PATH.")
     words = {
