@@ -11,7 +11,10 @@ EMPTY := .venv-dist
 SMALL_WHEEL := $(SMALL)/wheel/.installed
 PACKED := pyproject.toml README.md LICENSE $(shell find src recipes -name __pycache__ -prune -o -print)
 
-.PHONY: demo small test test-slow lint fix bench docs docs-live dist lock clean
+# On a machine with a GPU and no network, whatever Python has PyTorch there.
+GPU_PYTHON := $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
+
+.PHONY: demo small test test-slow lint fix bench gpu docs docs-live dist lock clean
 
 demo: $(READY)  ## train, score and explain a captioner on the built-in scenes
 	$(BIN)/cutline demo
@@ -36,6 +39,9 @@ fix: $(READY)  ## format, and mend what ruff can mend by itself
 
 bench: $(READY)  ## ratios, measured side by side in one run
 	$(BIN)/python -m benchmarks
+
+gpu:  ## check a GPU against the CPU and measure it; sets nothing up
+	PYTHONPATH=src $(GPU_PYTHON) -m benchmarks.gpu
 
 docs: $(READY)  ## the documentation, links checked, into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -82,13 +82,14 @@ def our_step(decoder: Decoder, given: Told, dtype: str = "float32") -> Callable[
     from cutline.training.clip import clip_gradient  # it brings Lightning
 
     mixed = dtype == "bfloat16"  # training.precision: bf16-mixed
-    loops, wanted = cache_folder() / "compiled", compiler() is not None
+    device = given.features.grid.device.type
+    loops, wanted = cache_folder() / "compiled", device == "cpu" and compiler() is not None
     optimizer = AdamW(decoder.parameters(), lr=0.0, fused=True)
     read, targets = given.words[:, :, :-1], given.words[:, :, 1:].reshape(-1)
 
     def step() -> float:
         with matmul_precision("medium"), compiling(loops, wanted=wanted):
-            with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            with torch.autocast(device, torch.bfloat16, enabled=mixed):
                 unrolled = unroll(decoder, given.features, read, given.lengths)
                 scores, real = decoder.project(unrolled.distinct), targets[unrolled.places]
                 judged = word_loss(scores, real, rows=unrolled.rows, per=len(real))
@@ -121,7 +122,7 @@ def _descend(
     loss.backward()  # type: ignore[no-untyped-call]
     clip(decoder.parameters(), 5.0)
     optimizer.step()
-    return float(loss)
+    return float(loss.detach())
 
 
 def training(vocabulary: int, regions: int, captions: int) -> Iterator[Work]:
@@ -172,15 +173,17 @@ def decoders() -> Iterator[Work]:
     """Put the seven beside each other, on the same captions."""
     given = told(2633, 49, 160)
     for name in decoder_names():
-        torch.manual_seed(0)
-        config = Recipe.model_validate(
-            {"data": {"path": "scenes"}, "encoder": {"name": "resnet10t"},
-             "decoder": {"name": name, "dropout": 0.0}}
-        ).decoder  # fmt: skip
-        decoder = build_decoder(config, vocabulary_size=2633, feature_size=SIZE)
-        yield Work(
-            f"train_{name}_v2633_49", "captions/s", our_step(decoder, given), amount=160, rounds=5
-        )
+        step = our_step(build(name, 2633), given)
+        yield Work(f"train_{name}_v2633_49", "captions/s", step, amount=160, rounds=5)
+
+
+def build(name: str, vocabulary: int) -> Decoder:
+    """Draw a decoder of the usual sizes, without dropout."""
+    torch.manual_seed(0)
+    decoder = {"name": name, "dropout": 0.0}
+    recipe = {"data": {"path": "scenes"}, "encoder": {"name": "resnet10t"}, "decoder": decoder}
+    config = Recipe.model_validate(recipe).decoder
+    return build_decoder(config, vocabulary_size=vocabulary, feature_size=SIZE)
 
 
 # --- searching

@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.onnx._internal.exporter._registration import ONNXRegistry
 
-from cutline.captioner import Backend, Encoded, OnnxBackend
+from cutline.captioner import Backend, Encoded
+from cutline.captioner.onnx import OnnxBackend
 from cutline.decoders import Decoder, Step
 from cutline.functional import Features
 from cutline.network import Network, TorchBackend

@@ -52,6 +52,6 @@ def no_graphs() -> Iterator[None]:
         return loading._on_torch(folder, "float32", None, "cpu")
 
     with pytest.MonkeyPatch.context() as during:
-        during.setattr("cutline.network.model.write_graphs", lambda *_: None)
+        during.setattr("cutline.network.graphs.write_graphs", lambda *_: None)
         during.setattr(loading, "_on_onnx", on_torch)
         yield

@@ -13,13 +13,12 @@ sureness    how sure it is
 folder      what a model folder holds
 """
 
-from cutline.captioner.backend import Backend, Encoded, Stepper
+from cutline.captioner.backend import Backend, Encoded, Precision, Stepper
 from cutline.captioner.caption import Caption
 from cutline.captioner.captioner import Captioner, Square, in_batches
 from cutline.captioner.folder import ModelConfig, read_config
 from cutline.captioner.generation import generate, sample_captions
 from cutline.captioner.loading import load, model_name
-from cutline.captioner.onnx import OnnxBackend, Precision
 from cutline.captioner.sureness import Familiar, Sureness, SurenessConfig, mean_log_prob
 
 __all__ = [
@@ -29,7 +28,6 @@ __all__ = [
     "Encoded",
     "Familiar",
     "ModelConfig",
-    "OnnxBackend",
     "Precision",
     "Square",
     "Stepper",

@@ -7,7 +7,7 @@ Shapes: `B` images, `K` captions an image, `N = B * K`, `S` side in pixels, `R` 
 size, `V` vocabulary.
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from cutline.search import Arrays, Scored
 from cutline.search.arrays import Ints
 
-__all__ = ["Backend", "Encoded", "Started", "Stepper"]
+__all__ = ["Backend", "Encoded", "Precision", "Started", "Stepper"]
+
+Precision = Literal["float32", "int8"]
+"""Arithmetic of the decoder's products on ONNX Runtime."""
 
 Bytes = NDArray[np.uint8]
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Literal, get_args
 
+from cutline.captioner.backend import Precision
 from cutline.captioner.captioner import Captioner
 from cutline.captioner.folder import FORMAT, read_parts, read_sureness
-from cutline.captioner.onnx import OnnxBackend, Precision
 from cutline.errors import ModelError, UsageError, did_you_mean, missing_dependency
 from cutline.files import printable
 from cutline.models import SHIPPED, find_model
@@ -64,6 +64,8 @@ def model_name(folder: Path) -> str:
 
 
 def _on_onnx(folder: Path, precision: Precision, threads: int | None) -> Captioner:
+    from cutline.captioner.onnx import OnnxBackend  # PyTorch captions without ONNX Runtime
+
     parts = read_parts(folder)
     config = parts.config
     if config.format != FORMAT:

@@ -9,11 +9,11 @@ size, `V` vocabulary.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
-from cutline.captioner.backend import Bytes, Encoded, Started
+from cutline.captioner.backend import Bytes, Encoded, Precision, Started
 from cutline.captioner.graph_file import check_graph
 from cutline.captioner.session import FLOAT, INT64, UINT8, Session, Value, session_options
 from cutline.captioner.weights import WEIGHTS, check_weights
@@ -23,9 +23,8 @@ from cutline.models.header import Entry, file_offsets, read_header
 from cutline.search import NumpyArrays, Scored
 from cutline.search.arrays import Floats, Ints
 
-__all__ = ["OnnxBackend", "Precision", "default_threads"]
+__all__ = ["OnnxBackend", "default_threads"]
 
-Precision = Literal["float32", "int8"]
 FEW = 4  # pictures that are encoded together
 MOST_THREADS = 4  # more than that help a photograph little
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from cutline.captioner import ModelConfig, OnnxBackend
+from cutline.captioner import ModelConfig
 from cutline.captioner.folder import WEIGHTS
+from cutline.captioner.onnx import OnnxBackend
 from cutline.export import Graphs, compare, quantise, refer, trace
 from cutline.models.header import file_offsets, read_header
 from cutline.network.backend import TorchBackend

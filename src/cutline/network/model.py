@@ -33,7 +33,6 @@ from cutline.folders import written_folder
 from cutline.models import LARGEST_CONFIG
 from cutline.models.header import Entry
 from cutline.network.backend import TorchBackend
-from cutline.network.graphs import write_graphs
 from cutline.network.network import Network
 from cutline.network.shell import Read, assemble
 from cutline.network.storage import SCALE, check_finite, restore, squeeze
@@ -96,6 +95,8 @@ class Model:
             UsageError: it cannot be written there, or PyTorch makes no graph of it; an older one
                 is as it was.
         """
+        from cutline.network.graphs import write_graphs  # training needs no ONNX until it saves
+
         folder = Path(folder)
         encoder = self.network.encoder
         grid = (encoder.height, encoder.width)

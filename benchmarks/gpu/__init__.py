@@ -1,0 +1,1 @@
+"""Checks and speed of training and captioning on a GPU."""
