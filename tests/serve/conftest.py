@@ -101,7 +101,7 @@ def client(captioner):
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[Running]:
-    found = begin("--receive-seconds", "2", "--max-megabytes", "4")
+    found = begin("--receive-seconds", "2", "--max-megabytes", "4", "--send-seconds", "2")
     yield found
     end(found)
 
