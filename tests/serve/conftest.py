@@ -41,12 +41,13 @@ class Running:
 
 def begin(*words, **environment) -> Running:
     """Start `cutline serve` on a free port, and wait until it says where it listens."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cutline", "serve", "--port", "0", "--threads", "1", *words],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), **environment},
-    )
+    command = [sys.executable, "-m", "cutline", "serve", "--port", "0", "--threads", "1", *words]
+    return started(command, env={**os.environ, "PYTHONPATH": str(ROOT / "src"), **environment})
+
+
+def started(command, **options) -> Running:
+    """Start a service, and wait until it says where it listens."""
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options)
     lines: list[str] = []
     for line in process.stderr:
         lines.append(line)
