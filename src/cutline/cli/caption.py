@@ -108,7 +108,6 @@ def caption(
         prefix=prefix,
         suffix=suffix,
         at_least=at_least,
-        place=None,
     )
     _check_options(wishes)
     shown = watching or (out is None and sys.stdout.isatty())

@@ -27,7 +27,7 @@ DISCARDED = 64_000_000  # bytes of a refused body that are read, so that its sen
 DISCARDING = 2.0  # seconds, likewise
 MOST_FIELDS = 16  # of a JSON body; there are five
 PARSING = threading.Lock()  # one body at a time is there in several forms
-BEYOND_ASCII = re.compile(rb"[\x80-\xff]|\\u(?!00[0-7])")
+BEYOND_ASCII = re.compile(rb"\\u(?!00[0-7])")  # an escape
 
 
 async def receive(request: Request, limits: Limits, visit: Visit) -> Asked:
@@ -152,7 +152,7 @@ def _check_raw(body: bytearray, limits: Limits) -> None:
             f"The body has more values than the {limits.images} pictures allowed and their "
             "fields need; send several requests.",
         )
-    if BEYOND_ASCII.search(body):
+    if not body.isascii() or BEYOND_ASCII.search(body):
         raise Problem(
             422,
             "wrong_field",
