@@ -1,6 +1,7 @@
 """Fixtures that several test files use."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +13,43 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
+
+
+TREE = pytest.StashKey[set[str]]()
+LEFT = pytest.StashKey[list[str]]()
+
+
+def pytest_sessionstart(session):
+    """Note what git says of the tree; only in the process that the others report to."""
+    if not hasattr(session.config, "workerinput"):
+        session.config.stash[TREE] = _changed()
+
+
+def pytest_sessionfinish(session):
+    """Fail where the tests, or somebody meanwhile, changed the tree."""
+    before = session.config.stash.get(TREE, None)
+    if before is None:
+        return
+    session.config.stash[LEFT] = left = sorted(_changed() - before)
+    if left and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Name what was left in the tree."""
+    if left := config.stash.get(LEFT, None):
+        terminalreporter.section("the tree is not as it was before the tests", red=True)
+        terminalreporter.write("\n".join([*left, ""]))
+
+
+def _changed():
+    """What git says of files that are changed or new; nothing where this is no checkout."""
+    command = ["git", "status", "--porcelain", "--untracked-files=all"]
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    except OSError:
+        return set()
+    return set(done.stdout.splitlines())
 
 
 @pytest.fixture(scope="session", autouse=True)

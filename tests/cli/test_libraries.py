@@ -193,6 +193,29 @@ def test_lists_of_other_runs_are_kept_and_files_of_others_are_not_touched(folder
     assert "failed.jsonl is where failures are listed, and holds something else" in done.stderr
 
 
+@pytest.mark.parametrize("words", [["p/bad.png", "q/bad.png"], ["-"], ["[pq]/*.png"]])
+def test_of_pictures_that_are_named_failures_are_listed_beside_their_sidecars(folder, words):  # noqa: F811
+    Path("q").mkdir()
+    for place in "pq":
+        Path(place, "bad.png").write_text("no picture")
+    done = cutline("caption", *words, "--sidecar", "txt", text="p/bad.png\nq/bad.png\n")
+    assert done.returncode in (1, 2)
+    assert "What failed is listed in p/failed.jsonl." in done.stderr
+    assert names("**/failed.jsonl") == ["failed.jsonl"]
+    assert len(Path("p/failed.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_list_of_failures_is_gone_on_with_from_another_folder(folder, monkeypatch):  # noqa: F811
+    Path("p/bad.png").write_text("no picture")
+    cutline("caption", "p", "--out", "out")
+    assert set(failed()) == {"bad.png"}
+    picture(folder / "p" / "bad.png")
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert cutline("caption", "../p", "--out", "../out", "--resume").returncode == 0
+    assert not Path("../failed.jsonl").exists()
+
+
 def test_nothing_is_listed_where_nothing_is_written(folder):  # noqa: F811
     Path("p/bad.png").write_text("no picture")
     assert cutline("caption", "p").returncode == 1

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -216,6 +217,25 @@ def test_two_processes_over_one_folder_know_each_others_sidecars(tmp_path):
     faults = [first.write(Row(image, made_up("another"), "m")) for image in images]
     assert faults == [[], []]
     assert texts(tmp_path / "p")["a.txt"] == "of a.jpg\n"
+
+
+def test_of_two_that_write_one_sidecar_at_a_time_neither_disowns_the_others(tmp_path, monkeypatch):
+    images = pictures(tmp_path / "p", "a.jpg")
+    write_bytes, others = Path.write_bytes, []
+
+    def meanwhile(draft, data):
+        if not others:  # another process begins to write the same; it may have to wait
+            others.append(threading.Thread(target=caption, args=(images,), kwargs={"resume": True}))
+            others[0].start()
+            others[0].join(timeout=0.5)
+        return write_bytes(draft, data)
+
+    monkeypatch.setattr(Path, "write_bytes", meanwhile)
+    assert caption(images, resume=True)[1] == []
+    others[0].join()
+    beside, faults = caption(images, resume=True)
+    assert faults == []
+    assert beside.done(images[0])
 
 
 def test_a_disk_that_is_full_leaves_no_drafts(tmp_path, monkeypatch):

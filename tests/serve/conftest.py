@@ -41,12 +41,13 @@ class Running:
 
 def begin(*words, **environment) -> Running:
     """Start `cutline serve` on a free port, and wait until it says where it listens."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cutline", "serve", "--port", "0", "--threads", "1", *words],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), **environment},
-    )
+    command = [sys.executable, "-m", "cutline", "serve", "--port", "0", "--threads", "1", *words]
+    return started(command, env={**os.environ, "PYTHONPATH": str(ROOT / "src"), **environment})
+
+
+def started(command, **options) -> Running:
+    """Start a service, and wait until it says where it listens."""
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options)
     lines: list[str] = []
     for line in process.stderr:
         lines.append(line)
@@ -101,7 +102,7 @@ def client(captioner):
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[Running]:
-    found = begin("--receive-seconds", "2", "--max-megabytes", "4")
+    found = begin("--receive-seconds", "2", "--max-megabytes", "4", "--send-seconds", "2")
     yield found
     end(found)
 

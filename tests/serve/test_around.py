@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 
 import pytest
 
@@ -11,6 +12,7 @@ from cutline.serve.page import PATHS
 from cutline.serve.process import bound, is_loopback, read_token
 from serve.conftest import TOKEN
 from serve.test_captions import ask, problem
+from support.terminal import cutline
 
 PUBLIC = ["/healthz", "/readyz", "/openapi.json", *PATHS]
 
@@ -225,3 +227,10 @@ def test_an_address_that_is_taken_or_none_is_named():
             bound("127.0.0.1", port)
     with pytest.raises(UsageError, match="no address of this machine"):
         bound("no such host", 0)
+
+
+@pytest.mark.parametrize("words", [["--max-megabytes", "200"], ["--held-megabytes", "8"]])
+def test_a_request_that_could_never_be_held_is_refused_before_anything_is_loaded(words):
+    done = cutline("serve", "--port", "0", *words)
+    assert done.returncode == 2
+    assert re.search(r"is less than --max-megabytes .* give --held-megabytes \d+ or", done.stderr)

@@ -1,6 +1,5 @@
-"""The examples that ask a service, the container file and the systemd unit."""
+"""The examples that ask a service."""
 
-import configparser
 import json
 import os
 import shutil
@@ -78,27 +77,3 @@ def test_javascript_captions_and_tells_why_not(running, photo, bad, captioner):
     done = run("node", JAVASCRIPT, running.url.rstrip("/"), bad)
     assert done.returncode == 1
     assert "is not a picture" in done.stderr
-
-
-def test_the_unit_is_sandboxed_and_starts_the_command():
-    unit = configparser.RawConfigParser(strict=False)
-    unit.optionxform = str
-    unit.read(ROOT / "deploy" / "cutline.service")
-    service = unit["Service"]
-    assert "cutline serve --token-file" in service["ExecStart"]
-    for name in ("DynamicUser", "NoNewPrivileges", "PrivateTmp", "MemoryDenyWriteExecute"):
-        assert service[name] == "yes"
-    assert service["ProtectSystem"] == "strict"
-    if shutil.which("systemd-analyze"):
-        done = run("systemd-analyze", "verify", ROOT / "deploy" / "cutline.service")
-        wrong = [line for line in done.stderr.splitlines() if "cutline.service:" in line]
-        assert [line for line in wrong if "not executable" not in line] == []
-
-
-def test_the_container_copies_what_there_is_and_runs_as_nobody_special():
-    lines = (ROOT / "deploy" / "Containerfile").read_text().splitlines()
-    copied = [
-        line.split()[1:-1] for line in lines if line.startswith("COPY") and "--from" not in line
-    ]
-    assert all((ROOT / name).exists() for names in copied for name in names)
-    assert "USER cutline" in lines

@@ -4,14 +4,21 @@ import base64
 import json
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+import uvicorn
 
+import cutline
+from cutline.config import read_recipe
 from cutline.data.scenes import ScenePicture
 from cutline.explain import explain_html, spread
+from cutline.serve import Service, address, bound, build_app
+from cutline.training import train
 from serve.conftest import TOKEN, begin, end
+from support.tiny import no_graphs, write_recipe
 
 ASSETS = Path(__file__).resolve().parents[2] / "src" / "cutline" / "serve" / "assets"
 TAKES_LONG = 30_000  # milliseconds, on a machine that is busy
@@ -169,6 +176,33 @@ def test_a_model_with_a_sentinel_shows_beta_of_each_word(page, pictures):
     assert page.locator(".word b").last.inner_text() == "<b>"  # text, never markup
 
 
+def test_an_adaptive_model_that_is_served_shows_its_own_beta(browser, pictures, tmp_path):
+    words = ["decoder={name: adaptive, embedding: 16, hidden: 24, attention: 12}"]
+    recipe = read_recipe(write_recipe(tmp_path), [*words, "training.epochs=1"])
+    with no_graphs():
+        train(recipe, tmp_path / "run", say=lambda _: None)
+        service = Service(cutline.load(tmp_path / "run" / "best"))
+    server = uvicorn.Server(uvicorn.Config(build_app(service), log_config=None))
+    with bound("127.0.0.1", 0) as opened:
+        thread = threading.Thread(target=server.run, args=([opened],))
+        thread.start()
+        page = browser.new_page()
+        page.set_default_timeout(TAKES_LONG)
+        page.goto(address(opened))
+        assert page.locator("#beta").is_hidden()
+        with page.expect_response("**/v1/captions") as answer:
+            give(page, pictures[0])
+        (result,) = answer.value.json()["results"]
+        shown = page.locator(".beta").all_inner_texts()
+        assert page.locator("#beta").is_visible()
+        page.close()
+        server.should_exit = True
+        thread.join()
+    assert len(shown) == len(result["words"])
+    for text, beta in zip(shown, result["sentinel"], strict=True):
+        assert float(text.strip("β <%")) == pytest.approx(100 * beta, abs=0.51 + ("<" in text))
+
+
 def test_a_service_that_is_busy_is_asked_again(page, pictures):
     asked = []
 
@@ -258,6 +292,16 @@ def test_a_phone_shows_everything_within_its_width(page, pictures):
     page.locator("summary").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert page.locator("#photograph").get_attribute("capture") == "environment"
+
+
+@pytest.mark.parametrize(("touched", "lead"), [(True, "Choose photographs"), (False, "Drop")])
+def test_who_cannot_drop_is_not_asked_to(browser, running, touched, lead):
+    context = browser.new_context(has_touch=touched, is_mobile=touched)
+    page = context.new_page()
+    page.goto(running.url)
+    assert page.locator(".lead").inner_text().startswith(lead)
+    assert page.locator(".camera").is_visible() is touched
+    context.close()
 
 
 def test_a_service_with_a_token_asks_for_it(browser, pictures):

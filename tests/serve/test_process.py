@@ -1,5 +1,6 @@
 """`cutline serve` in a process of its own: what comes over the wire, and how it ends."""
 
+import contextlib
 import json
 import re
 import signal
@@ -84,6 +85,30 @@ def test_a_length_that_is_none_is_refused(running, length):
     answer = talk(running, HEAD + b"Content-Length: " + length + b"\r\n\r\n{}")
     assert re.match(rb"HTTP/1.1 4(00|13) ", answer)
     assert alive(running)
+
+
+@pytest.mark.parametrize(("pause", "whole"), [(0.5, True), (5, False)])
+def test_a_client_that_does_not_read_its_answers_is_cut_off(running, pause, whole):
+    requests = 1_500  # whose answers are more than the system's buffers hold
+    asked = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * requests
+    with socket.create_connection(("127.0.0.1", running.port), timeout=30) as line:
+        sending = threading.Thread(target=lambda: send(line, asked))
+        sending.start()
+        time.sleep(pause)
+        answers = b""
+        try:
+            while answers.count(b"HTTP/1.1 200 ") < requests and (part := line.recv(1 << 20)):
+                answers += part
+        except ConnectionResetError:
+            pass
+        sending.join()
+    assert (answers.count(b"HTTP/1.1 200 ") == requests) is whole
+    assert alive(running)
+
+
+def send(line, data):
+    with contextlib.suppress(OSError):
+        line.sendall(data)
 
 
 def test_a_body_that_is_too_large_is_answered_though_it_is_sent_on(running):

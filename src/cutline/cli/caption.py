@@ -108,7 +108,6 @@ def caption(
         prefix=prefix,
         suffix=suffix,
         at_least=at_least,
-        place=_place(images, out) if out or kinds else None,
     )
     _check_options(wishes)
     shown = watching or (out is None and sys.stdout.isatty())
@@ -143,6 +142,7 @@ def _once(
         for _, sentence in asked.problems:
             tally.fail(sentence)
         raise typer.Exit(2)
+    wishes = wishes._replace(place=_place(wishes, images, asked.files))
     plan = plan._replace(folder=find_model(chosen_model(model)))
     inputs = _other_inputs(images, plan.folder)
     with opened(wishes, asked.files, inputs, tally=tally, single=asked.single) as outputs:
@@ -168,6 +168,7 @@ def _watch(images: list[str], exclude: list[str], wishes: Wishes, plan: Plan) ->
     tally, ending = Tally(), Ending()
     captioning = Captioning(plan, tally, stopped=ending)
     inputs = _other_inputs(images, plan.folder)
+    wishes = wishes._replace(place=_place(wishes, images, []))
     with (
         ending.listening(),
         opened(wishes, [], inputs, tally=tally, single=False) as outputs,
@@ -207,11 +208,17 @@ def _check_options(wishes: Wishes) -> None:
         raise UsageError("--resume goes on with files; name them by --out FILE or --sidecar txt.")
 
 
-def _place(images: list[str], out: Path | None) -> Path:
-    """Return the folder of lists: that of `out`, else the first that was named, else this one."""
-    if out is not None:
-        return out.parent
-    return next((path for path in map(Path, images) if path.is_dir()), Path())
+def _place(wishes: Wishes, images: list[str], files: list[Path]) -> Path | None:
+    """Folder of the lists, always one that the run writes to: that of OUT, else of the sidecars.
+
+    Of sidecars it is the first folder that was named, or where none was, that of the first picture.
+    """
+    if wishes.out is not None:
+        return wishes.out.parent
+    if not wishes.kinds:
+        return None
+    named = (path for path in map(Path, images) if path.is_dir())
+    return next(named, None) or (files[0].parent if files else None)
 
 
 def _other_inputs(images: list[str], model: Path) -> list[Path]:

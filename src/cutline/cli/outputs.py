@@ -51,7 +51,7 @@ class Wishes(NamedTuple):
     prefix: str
     suffix: str
     at_least: float
-    place: Path | None
+    place: Path | None = None
 
     @property
     def writes(self) -> bool:

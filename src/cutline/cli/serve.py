@@ -7,6 +7,7 @@ import typer
 
 from cutline.cli.console import say
 from cutline.cli.lists import Precision, chosen_model
+from cutline.errors import UsageError
 from cutline.models import find_model
 
 __all__ = ["serve"]
@@ -34,13 +35,19 @@ def serve(
     max_megabytes: Annotated[float, typer.Option(min=0.001, help="Of a request.")] = 32,
     max_images: Annotated[int, typer.Option(min=1, help="Of a request.")] = 16,
     max_pixels: Annotated[int, typer.Option(min=1, help="Of a picture.")] = 50_000_000,
-    max_parts: Annotated[int, typer.Option(min=1, help="Of a form.")] = 64,
+    held_megabytes: Annotated[
+        float,
+        typer.Option(min=0.001, help="Of all requests together; further ones: 503."),
+    ] = 128,
     receive_seconds: Annotated[
         float, typer.Option(min=0.1, help="That a request may take to arrive.")
     ] = 20,
     answer_seconds: Annotated[
         float, typer.Option(min=0.1, help="That its captions may take.")
     ] = 60,
+    send_seconds: Annotated[
+        float, typer.Option(min=0.1, help="That its answer may take to be read.")
+    ] = 30,
     queue: Annotated[
         int, typer.Option(min=1, help="Requests at a time; further ones are answered with 503.")
     ] = 128,
@@ -56,6 +63,11 @@ def serve(
     from cutline import serve as service
     from cutline.captioner import load
 
+    if held_megabytes < max_megabytes:
+        raise UsageError(
+            f"--held-megabytes {held_megabytes:g} is less than --max-megabytes {max_megabytes:g}, "
+            f"which a single request may have; give --held-megabytes {max_megabytes:g} or more."
+        )
     token, opened = service.read_token(token_file), service.bound(host, port)
     if token is None and not service.is_loopback(opened):
         say("Anyone who reaches this address can have captions; --token-file asks for a token.")
@@ -63,11 +75,11 @@ def serve(
         body=round(1e6 * max_megabytes),
         images=max_images,
         pixels=max_pixels,
-        parts=max_parts,
         receive=receive_seconds,
         answer=answer_seconds,
+        send=send_seconds,
         queue=queue,
-        held=max(service.Limits.held, round(4e6 * max_megabytes)),
+        held=round(1e6 * held_megabytes),
     )
     folder = find_model(chosen_model(model))
     captioner = load(folder, precision=precision.value, threads=threads)

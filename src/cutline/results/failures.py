@@ -13,7 +13,7 @@ from typing import Any
 from cutline.errors import UsageError
 from cutline.files import cannot_write, check_place, printable, write_text
 from cutline.results.lock import one_at_a_time
-from cutline.results.names import identity, json_text
+from cutline.results.names import identity, json_text, stored_identity
 
 __all__ = ["FailureList"]
 
@@ -36,7 +36,8 @@ class FailureList:
         self.path = path
         self.count = 0
         check_place(path)
-        self._listed = {identity(str(entry["image"])) for entry in _entries(path)}
+        self._folder = path.resolve().parent
+        self._listed = {self._picture(entry) for entry in _entries(path)}
         if self._listed or path.exists():
             self._take_out({identity(image) for image in images})
 
@@ -65,8 +66,8 @@ class FailureList:
     def _take_out(self, pictures: set[str]) -> None:
         with one_at_a_time(self.path):
             entries = list(_entries(self.path))
-            kept = [entry for entry in entries if identity(str(entry["image"])) not in pictures]
-            self._listed = {identity(str(entry["image"])) for entry in kept}
+            kept = [entry for entry in entries if self._picture(entry) not in pictures]
+            self._listed = {self._picture(entry) for entry in kept}
             if len(kept) == len(entries) and _is_whole(self.path):
                 return
             if kept:
@@ -74,6 +75,9 @@ class FailureList:
             else:
                 with suppress(OSError):
                     self.path.unlink(missing_ok=True)
+
+    def _picture(self, entry: dict[str, Any]) -> str:
+        return stored_identity(str(entry["image"]), self._folder)
 
 
 def _is_whole(path: Path) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cutline.files import printable
 
-__all__ = ["CELL", "LINE", "Escapes", "identity", "json_text"]
+__all__ = ["CELL", "LINE", "Escapes", "identity", "json_text", "stored_identity"]
 
 
 class Escapes:
@@ -94,6 +94,16 @@ def identity(path: Path | str, base: str = "") -> str:
     """
     folder, name = os.path.split(os.path.join(os.getcwd(), base, path))  # noqa: PTH109, PTH118
     return os.path.join(_real(folder), name)  # noqa: PTH118 - `Path` takes a hundred times as long
+
+
+def stored_identity(path: Path | str, folder: Path) -> str:
+    """Absolute path of a picture that a file in `folder` names.
+
+    A relative path starts from the current folder; where only `folder` has the picture, from there.
+    """
+    here, there = identity(path), identity(path, str(folder))
+    elsewhere = here != there and not os.path.lexists(here) and os.path.lexists(there)
+    return there if elsewhere else here
 
 
 @lru_cache(maxsize=4096)

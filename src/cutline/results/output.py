@@ -16,7 +16,7 @@ from cutline.files import cannot_write, check_place, printable, written
 from cutline.results.formats import Format
 from cutline.results.image_ids import image_id
 from cutline.results.lock import only_writer
-from cutline.results.names import identity
+from cutline.results.names import identity, stored_identity
 from cutline.results.reading import Content, read_content
 from cutline.results.rows import Row, StoredRow
 
@@ -179,12 +179,10 @@ class ResultsFile:
 
 
 def _absolute(row: StoredRow, base: Path) -> StoredRow:
-    """Take a relative path from the current folder, or where only that has it, from `base`."""
+    """Make the path of a stored row absolute."""
     if row.image is None:
         return row
-    here, there = identity(row.image), identity(row.image, str(base))
-    elsewhere = here != there and not os.path.lexists(here) and os.path.lexists(there)
-    return row._replace(image=there if elsewhere else here)
+    return row._replace(image=stored_identity(row.image, base))
 
 
 def _write_at(stream: IO[bytes], offset: int, data: bytes) -> None:

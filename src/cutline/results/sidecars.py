@@ -16,6 +16,7 @@ from pathlib import Path
 from cutline.errors import DataError, UsageError
 from cutline.files import inode, printable, state_of, written
 from cutline.results.contents import KINDS, content_of, read_xmp
+from cutline.results.lock import one_at_a_time
 from cutline.results.names import identity
 from cutline.results.owners import Owners
 from cutline.results.rows import Row
@@ -104,7 +105,8 @@ class Sidecars:
                 continue
             path = self._path(row.image, kind)
             try:
-                self._write(row, kind, path)
+                with one_at_a_time(path.parent):  # else `forget` could disown another's sidecar
+                    self._write(row, kind, path)
             except (DataError, UsageError) as error:
                 faults.append(str(error))
         return faults

@@ -1,7 +1,7 @@
 """The service: captions over HTTP, and a page. Needs `cutline[serve]`, and no PyTorch.
 
     process      the process: a socket, the server, how it stops
-    protocol     HTTP/1.1 connections, with a time limit on headers
+    protocol     HTTP/1.1 connections, with time limits on headers and answers
     app          the application: routes and what surrounds them
     guard        security headers, the token, metrics and the log, around every request
     requests     what may be asked
@@ -9,6 +9,7 @@
     multipart    the parts of a form
     admission    how many requests, and how many of their bytes, are held at once
     service      pictures in, captions out
+    precisions   captioners of other precisions, loaded when asked for
     batching     captions of pictures that come together
     answers      what is answered
     problems     what is refused, as RFC 9457 has it

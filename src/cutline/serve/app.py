@@ -17,7 +17,15 @@ from cutline.serve.answers import Answer, Failure, Result, caption_body
 from cutline.serve.guard import Guard
 from cutline.serve.metrics import TEXT
 from cutline.serve.page import PATHS, page_file
-from cutline.serve.problems import MEDIA_TYPE, Problem, ProblemBody, busy, defect, problem_response
+from cutline.serve.problems import (
+    MEDIA_TYPE,
+    Problem,
+    ProblemBody,
+    busy,
+    common,
+    defect,
+    problem_response,
+)
 from cutline.serve.receiving import discard, receive
 from cutline.serve.requests import FORM_SCHEMA, Asked, JsonBody
 from cutline.serve.service import Service
@@ -144,13 +152,9 @@ def _add_state(app: FastAPI, service: Service) -> None:
 
 
 def _answer(name: str, asked: Asked, found: list[list[Caption] | Problem]) -> Response:
-    if all(isinstance(one, Problem) for one in found):
-        first = found[0]
-        assert isinstance(first, Problem)
-        if len(found) == 1:
-            raise first
-        sentences = " ".join(str(one) for one in found)
-        raise Problem(422, "unreadable_image", f"None of the pictures can be read: {sentences}")
+    problems = [one for one in found if isinstance(one, Problem)]
+    if len(problems) == len(found):
+        raise common(problems)
     attention = asked.options.attention
     results = [_result(one, attention=attention) for one in found]
     answer = Answer(model=name, results=results)

@@ -130,5 +130,11 @@ def _add_headers(message: Message) -> None:
 
 
 def _place(error: Exception) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{frames[-1].name}, line {frames[-1].lineno}" if frames else "an unknown place"
+    """Return where an error was raised, and where in Cutline, if that is elsewhere."""
+    frames = [
+        (str(frame.f_globals.get("__name__", "?")), frame.f_code.co_qualname, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    ours = [place for place in frames if place[0].partition(".")[0] == "cutline"]
+    places = dict.fromkeys([*frames[-1:], *ours[-1:]])
+    return ", from ".join(f"{module}.{name}, line {line}" for module, name, line in places)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 __all__ = ["Limits"]
 
 MEGABYTE = 1_000_000
+OTHER_PARTS = 48  # of a form, besides its pictures
 
 
 @dataclass(frozen=True)
@@ -15,10 +16,10 @@ class Limits:
         body: bytes of a request.
         images: pictures of a request.
         pixels: of a picture; found out before any is decoded.
-        parts: of a form.
         field: bytes of a form's field that is no picture.
         receive: seconds that a request may take to arrive: its headers, and then its body.
         answer: seconds that captioning may take, the wait for others included.
+        send: seconds that an answer may take to be read.
         queue: requests that are taken at a time; further ones are told to come again.
         held: bytes of all bodies that are held at a time.
         connections: that are open at a time.
@@ -28,11 +29,16 @@ class Limits:
     body: int = 32 * MEGABYTE
     images: int = 16
     pixels: int = 50_000_000
-    parts: int = 64
     field: int = 1_000
     receive: float = 20.0
     answer: float = 60.0
+    send: float = 30.0
     queue: int = 128
-    held: int = 512 * MEGABYTE
+    held: int = 128 * MEGABYTE
     connections: int = 1_000
     batch: int = 32
+
+    @property
+    def parts(self) -> int:
+        """Parts of a form."""
+        return self.images + OTHER_PARTS

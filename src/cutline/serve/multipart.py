@@ -23,7 +23,7 @@ class Form:
     """
 
     def __init__(self, content_type: str, limits: Limits) -> None:
-        self.images: list[bytearray] = []
+        self.images: list[bytes] = []
         self.fields: dict[str, str] = {}
         self._limits = limits
         self._parts = 0
@@ -102,7 +102,7 @@ class Form:
 
     def _on_end(self) -> None:
         if self._name in IMAGE_FIELDS:
-            self.images.append(self._part)
+            self.images.append(bytes(self._part))
         elif self._name in self.fields:
             raise Problem(422, "field_twice", f"The field '{self._name[:60]}' stands twice.")
         else:

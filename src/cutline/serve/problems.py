@@ -1,6 +1,6 @@
 """Problem details (RFC 9457), `application/problem+json`, with a sentence for a person."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +14,7 @@ __all__ = [
     "Problem",
     "ProblemBody",
     "busy",
+    "common",
     "defect",
     "problem_response",
     "sentence_of",
@@ -78,6 +79,21 @@ def defect() -> Problem:
     return Problem(
         500, "defect", "The service has a defect, which its log names; report it to its keeper."
     )
+
+
+def common(problems: Sequence[Problem]) -> Problem:
+    """Return one problem for several pictures, none of which can be captioned.
+
+    Their status and code, where all have the same; else 422 `unreadable_image`.
+    """
+    if len(problems) == 1:
+        return problems[0]
+    kinds = {(problem.status, problem.code) for problem in problems}
+    status, code = kinds.pop() if len(kinds) == 1 else (422, "unreadable_image")
+    told = " ".join(map(str, problems[:MOST_FAULTS]))
+    more = len(problems) - MOST_FAULTS
+    told += f" {more:,} more cannot be captioned either." if more > 0 else ""
+    return Problem(status, code, f"None of the pictures can be captioned: {told}")
 
 
 def sentence_of(error: ValidationError, allowed: Iterable[str]) -> str:

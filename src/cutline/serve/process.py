@@ -147,7 +147,7 @@ def run(
         server_header=False,
         backlog=BACKLOG,
         timeout_keep_alive=10,
-        timeout_graceful_shutdown=round(limits.receive + limits.answer) + 1,
+        timeout_graceful_shutdown=round(limits.receive + limits.answer + limits.send) + 1,
     )
     Server(config, ready).run([opened])
 

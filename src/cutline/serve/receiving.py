@@ -3,8 +3,8 @@
 import asyncio
 import binascii
 import re
+import threading
 import time
-from base64 import b64decode
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +26,8 @@ ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 DISCARDED = 64_000_000  # bytes of a refused body that are read, so that its sender hears of it
 DISCARDING = 2.0  # seconds, likewise
 MOST_FIELDS = 16  # of a JSON body; there are five
+PARSING = threading.Lock()  # one body at a time is there in several forms
+BEYOND_ASCII = re.compile(rb"\\u(?!00[0-7])")  # an escape
 
 
 async def receive(request: Request, limits: Limits, visit: Visit) -> Asked:
@@ -99,7 +101,7 @@ async def _form(request: Request, limits: Limits, visit: Visit) -> Asked:
     options = _checked(Options, form.fields)
     if not form.images:
         raise Problem(422, "no_images", "The form has no picture; add a file named 'image'.")
-    return Asked([bytes(image) for image in form.images], options)
+    return Asked(form.images, options)
 
 
 async def _json(request: Request, limits: Limits, visit: Visit) -> Asked:
@@ -109,18 +111,54 @@ async def _json(request: Request, limits: Limits, visit: Visit) -> Asked:
 
 
 def _parsed(body: bytearray, limits: Limits) -> Asked:
+    """Parse a JSON body, which is emptied; so is each text when its picture is decoded."""
+    with PARSING:
+        _check_raw(body, limits)
+        tree = _tree(body)
+        body.clear()
+        if isinstance(tree, dict):
+            _check_counts(tree, limits)
+        try:
+            given = JsonBody.model_validate(tree)
+        except ValidationError as error:
+            raise _wrong(error, JsonBody) from None
+        del tree
+        texts = given.images[::-1]
+        given.images.clear()
+        images: list[bytes] = []
+        while texts:
+            images.append(_decoded(texts.pop(), len(images) + 1))
+    return Asked(images, Options(**given.model_dump(exclude={"images"})))
+
+
+def _tree(body: bytearray) -> Any:
     try:
-        tree = from_json(body)
+        return from_json(body)
     except ValueError:
         raise Problem(400, "broken_json", "The body is no whole JSON; send it again.") from None
-    if isinstance(tree, dict):
-        _check_counts(tree, limits)
-    try:
-        given = JsonBody.model_validate(tree)
-    except ValidationError as error:
-        raise _wrong(error, JsonBody) from None
-    images = [_decoded(text, number) for number, text in enumerate(given.images, 1)]
-    return Asked(images, Options(**given.model_dump(exclude={"images"})))
+
+
+def _check_raw(body: bytearray, limits: Limits) -> None:
+    """Refuse a body whose parsed form could take far more memory than the body itself.
+
+    Every value but the first of its list or object follows a comma, and a data URI has one. Text
+    of ASCII alone takes a byte for each character.
+    """
+    values = sum(map(body.count, (b",", b"[", b"{")))
+    if values > 2 * limits.images + 2 * MOST_FIELDS:
+        raise Problem(
+            413,
+            "too_many_images",
+            f"The body has more values than the {limits.images} pictures allowed and their "
+            "fields need; send several requests.",
+        )
+    if not body.isascii() or BEYOND_ASCII.search(body):
+        raise Problem(
+            422,
+            "wrong_field",
+            "The body has characters beyond ASCII, which neither a field's name nor base64 has; "
+            f"give {', '.join(JsonBody.model_fields)} only.",
+        )
 
 
 def _check_counts(tree: dict[str, Any], limits: Limits) -> None:
@@ -175,7 +213,7 @@ def _decoded(text: str, number: int) -> bytes:
         )
     found = DATA_URI.match(text[:100])
     try:
-        return b64decode(text[found.end() :] if found else text, validate=True)
+        return binascii.a2b_base64(text[found.end() :] if found else text, strict_mode=True)
     except (binascii.Error, ValueError):
         raise Problem(
             400, "broken_base64", f"Image {number} is not in base64; encode the bytes of its file."

@@ -5,10 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field
 
-__all__ = ["FORM_SCHEMA", "MOST_BEAMS", "MOST_IMAGES", "Asked", "JsonBody", "Options"]
+__all__ = ["FORM_SCHEMA", "MOST_BEAMS", "Asked", "JsonBody", "Options"]
 
 MOST_BEAMS = 16
-MOST_IMAGES = 1_000  # whatever `Limits.images` is: beyond, nothing is looked at
 
 
 class Options(BaseModel):
@@ -41,7 +40,6 @@ class JsonBody(Options):
         FailFast(),
         Field(
             min_length=1,
-            max_length=MOST_IMAGES,
             description="the bytes of picture files, in base64; never a URL",
         ),
     ]

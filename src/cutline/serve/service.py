@@ -3,18 +3,19 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 from cutline.captioner import Caption, Captioner, Precision, Square
 from cutline.config import SearchConfig
-from cutline.errors import ImageError, ImageTooLargeError, ModelError
+from cutline.errors import ImageError, ImageTooLargeError
 from cutline.images import read_image
 from cutline.serve.admission import Admission
 from cutline.serve.batching import Batcher
 from cutline.serve.limits import Limits
 from cutline.serve.metrics import Metrics
+from cutline.serve.precisions import Load, Precisions
 from cutline.serve.problems import Problem, busy
 from cutline.serve.requests import Asked
 
@@ -27,7 +28,7 @@ MOST_DECODERS = 4  # threads; a large picture takes up to 360 MB while it is dec
 class Way(NamedTuple):
     """Settings that pictures of one batch share."""
 
-    precision: Precision
+    captioner: Captioner
     search: SearchConfig
     n_best: int
 
@@ -47,7 +48,7 @@ class Service:
         captioner: Captioner,
         *,
         precision: Precision = "float32",
-        load: Callable[[Precision], Captioner] | None = None,
+        load: Load | None = None,
         limits: Limits | None = None,
     ) -> None:
         self.captioner = captioner
@@ -55,9 +56,7 @@ class Service:
         self.limits = limits or Limits()
         self.metrics = Metrics()
         self.admission = Admission(self.limits)
-        self._load = load
-        self._captioners: dict[Precision, Captioner] = {precision: captioner}
-        self._loading = asyncio.Lock()
+        self._precisions = Precisions(captioner, precision, load)
         self._decoders = ThreadPoolExecutor(_decoders(), "decode")
         self._batcher: Batcher[Way, Square, list[Caption]] = Batcher(
             self._batch, size=self.limits.batch
@@ -88,19 +87,21 @@ class Service:
         """
         options, started = asked.options, time.perf_counter()
         precision: Precision = options.precision or self.precision
-        captioner = await self._of(precision)
-        beam = max(options.beam or captioner.config.search.beam, options.n_best)
-        way = Way(precision, captioner.search(beam=beam), options.n_best)
         several = len(asked.images) > 1
         names = [f"Image {n}" if several else "The image" for n in range(1, len(asked.images) + 1)]
         try:
             async with asyncio.timeout(self.limits.answer):
+                captioner = await self._precisions.of(precision)
+                beam = max(options.beam or captioner.config.search.beam, options.n_best)
+                way = Way(captioner, captioner.search(beam=beam), options.n_best)
                 found = await _all(
                     self._one(way, *image) for image in zip(asked.images, names, strict=True)
                 )
         except TimeoutError:
             why = f"The captions were not done within {self.limits.answer:g} s"
             raise busy(self.admission.wait(), why) from None
+        except MemoryError:
+            raise busy(self.admission.wait(), "There is not enough memory now") from None
         self.admission.learn((time.perf_counter() - started) / max(1, self.admission.inside))
         return found
 
@@ -113,8 +114,6 @@ class Service:
             problem = Problem(413, "too_many_pixels", str(error))
         except ImageError as error:
             problem = Problem(422, "unreadable_image", str(error))
-        except MemoryError:
-            raise busy(self.admission.wait(), "There is not enough memory now") from None
         else:
             self.metrics.images.labels("captioned").inc()
             return found
@@ -129,30 +128,10 @@ class Service:
 
     def _batch(self, way: Way, squares: Sequence[Square]) -> list[list[Caption]]:
         self.metrics.batches.observe(len(squares))
-        captioner = self._captioners[way.precision]
-        found = captioner.caption_squares(
+        found = way.captioner.caption_squares(
             squares, way.search, n_best=way.n_best, batch_size=len(squares)
         )
         return list(found)
-
-    async def _of(self, precision: Precision) -> Captioner:
-        async with self._loading:
-            if precision not in self._captioners:
-                self._captioners[precision] = await self._loaded(precision)
-            return self._captioners[precision]
-
-    async def _loaded(self, precision: Precision) -> Captioner:
-        try:
-            if self._load is None:
-                raise ModelError("no other is loaded here")
-            return await asyncio.to_thread(self._load, precision)
-        except ModelError:
-            raise Problem(
-                422,
-                "no_such_precision",
-                f"The model has no graphs of precision {precision}; leave 'precision' out for "
-                f"{self.precision}.",
-            ) from None
 
 
 async def _all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

@@ -32,7 +32,7 @@ export class Card {
     this.told = element("div", { class: "told" }, element("p", { class: "waiting" }, "Looking…"));
     const close = element("button", { class: "remove", type: "button", "aria-label": `Remove ${file.name || "picture"}`, onclick: () => remove(this) }, "×");
     this.stage = element("div", { class: "stage" }, this.image, this.canvas,
-      element("span", { class: "blank" }, "This browser cannot show this kind of picture."), close);
+      element("span", { class: "blank" }, "No preview"), close);
     this.root = element("article", { class: "card busy", "aria-busy": "true", "aria-label": file.name || "Picture" }, this.stage, this.told);
   }
 

@@ -60,7 +60,9 @@ async function one(card) {
     if (limits && card.file.size > limits.bytes) {
       throw new Refusal(`It has ${(card.file.size / 1e6).toFixed(1)} MB, more than the ${limits.bytes / 1e6} MB allowed; give a smaller picture.`, 413);
     }
-    card.tell(await caption(card.file, { captions: CAPTIONS, token }));
+    const found = await caption(card.file, { captions: CAPTIONS, token });
+    card.tell(found);
+    if (found.sentinel) at("beta").hidden = false;
     tell(`${name}: ${card.text}`);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
