@@ -28,6 +28,8 @@ make() {
 }
 """
 
+FEW = "training.epochs=1 data.scenes.train=96 data.scenes.val=8 data.scenes.test=16"
+
 
 def blocks(name: str) -> list[tuple[str, str, str]]:
     """Return (mark, language, code) of each block of a document."""
@@ -123,15 +125,16 @@ def test_a_second_demo_moves_the_first_aside(desk, no_java, tmp_path, monkeypatc
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["README.md", "docs/train.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/train.md", "docs/coursework.md"])
 def test_every_slow_block_of_a_document_runs(desk, no_java, name, shared, tmp_path):
-    own = tmp_path / "desk"  # both documents train into the same folder
+    own = tmp_path / "desk"  # the documents train into the same folders
     shutil.copytree(desk, own)
     (tmp_path / "shared").symlink_to(shared)
     (own / "recipes").symlink_to(ROOT / "recipes")
     for mark, language, code in blocks(name):
         if mark:
-            run(language, code.replace("soft.yaml", "soft.yaml training.epochs=1"), own, no_java)
+            short = code.replace("soft.yaml", "soft.yaml training.epochs=1")
+            run(language, short.replace("training.epochs=4", FEW), own, no_java)
 
 
 def test_the_pages_written_from_the_code_are_up_to_date(tool, monkeypatch):

@@ -6,6 +6,9 @@ is never seen again.
     x_{-1} = W_i CNN(I)      x_t = W_e S_t      h_t, c_t = LSTM(x_t, h_{t-1}, c_{t-1})
     p(y_t) = softmax(W_v h_t)
 
+The LSTM is PyTorch's, `h_t = o_t * tanh(c_t)`; the paper's equation 8, `m_t = o_t * c_t`, has no
+tanh on the cell.
+
 Shapes: `B` images, `N` captions, `D` feature size, `E` embedding, `H` hidden,
 `V` vocabulary.
 """
