@@ -2,6 +2,16 @@
 
 from cutline.evaluation.calibration import Calibration, calibrate
 from cutline.evaluation.evaluation import Evaluation, evaluate
+from cutline.evaluation.figures import check_figures, write_figures
 from cutline.evaluation.scenes import SceneScores, score_scenes
 
-__all__ = ["Calibration", "Evaluation", "SceneScores", "calibrate", "evaluate", "score_scenes"]
+__all__ = [
+    "Calibration",
+    "Evaluation",
+    "SceneScores",
+    "calibrate",
+    "check_figures",
+    "evaluate",
+    "score_scenes",
+    "write_figures",
+]
