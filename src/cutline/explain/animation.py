@@ -95,7 +95,7 @@ def draw_frames(
     widest = max((round(fonts.caption.getlength(word.text)) for word in said), default=0)
     width = min(max(picture.width, _NARROWEST, widest), _WIDEST) + 2 * _PAD
     places = _places(said, fonts.caption, width)
-    note = "does not attend: read as a whole" if attention is None else _WHERE
+    note = "this captioner does not attend" if attention is None else _WHERE
     frames = [_frame(picture, said, places, fonts, now=None, width=width, note=note)]
     for now, word in enumerate(said):
         lit = picture

@@ -46,7 +46,8 @@ _MARGIN = 0.3
 _TITLE = 0.3
 _MEMORY = 0.22  # under a panel, where there is a sentinel
 _CURVE, _CURVE_TITLE, _CURVE_LEFT = 0.8, 0.3, 0.4  # under all panels, likewise
-_BAR = 0.45  # a word's room in the chart of a captioner that does not attend
+_BAR = 0.6  # a word's room in the chart of a captioner that does not attend
+_NOTE, _WIDEST = 6.4, 12.0  # of that chart: its note in one line, and at most
 _LABEL, _LETTER = 8.0, 0.07  # points, and inches a letter: the words under a curve or chart
 _LEVEL = 0.2  # their height, where they have room to lie
 _LINE = 0.3  # of the heading
@@ -177,8 +178,8 @@ def _layout(picture: Image.Image, captions: Mapping[str, Explainable]) -> Layout
 def _columns(caption: Explainable, width: float, several: bool) -> int:
     """Return the number of panels in a row that one captioner needs; the last row is full."""
     if caption.attention is None:
-        wanted = ceil((_CURVE_LEFT + _BAR * len(caption.words)) / (width + _GAP))
-        return 1 + min(max(2, wanted), _COLUMNS - 1)
+        room = min(max(_CURVE_LEFT + _BAR * len(caption.words), _NOTE), _WIDEST)
+        return 1 + ceil(room / (width + _GAP))
     panels = len(caption.words) + 1
     rows = ceil(panels / (_COLUMNS_OF_SEVERAL if several else _COLUMNS))
     return max(2, ceil(panels / rows))
@@ -228,9 +229,7 @@ def _chart(figure: "Figure", layout: Layout, block: Block) -> None:
     left, bottom = layout.corner(block, 1)
     right = _MARGIN + layout.across
     title = (left, bottom + layout.panel[1] + 0.07)
-    note = "\n".join(wrap(NOT_ATTENDING, width=int((right - left) * 1.7 * _LETTERS_PER_INCH))[:2])
-    label = _write(figure, layout, title, note, size=8.5, color=_SOFT)
-    label.set_verticalalignment("bottom")
+    _write(figure, layout, title, NOT_ATTENDING, size=8.5, color=_SOFT)
     said = words(block.caption)
     if not said:
         return
