@@ -16,7 +16,7 @@ from cutline.explain import (
 )
 from cutline.explain.band import MOST
 from cutline.explain.fonts import font_for
-from cutline.files import printable
+from cutline.files import check_not_read, printable
 from cutline.folders import check_free_folder, written_folder
 
 __all__ = ["check_figures", "write_figures"]
@@ -36,7 +36,8 @@ def check_figures(
 
     Raises:
         UsageError: there are fewer examples with captions than `count`, or the file or folder may
-            not be written, or is there and not `overwrite`; or the font cannot be read.
+            not be written, is read here, or is there and not `overwrite`; or the font cannot be
+            read.
     """
     usable = [example for example in examples if example.captions]
     if not 1 <= count <= len(usable):
@@ -47,6 +48,7 @@ def check_figures(
     font_for("", 24, font)
     if _is_sheet(path):
         check_figure(path, overwrite=overwrite)
+        check_not_read(path, [example.picture.name for example in examples])
         if count > MOST:
             raise UsageError(
                 f"A sheet holds at most {MOST} pictures, not {count:,}; give fewer, or "
