@@ -148,6 +148,19 @@ def test_a_page_explains_and_a_png_asks_for_matplotlib(small, pictures, tmp_path
         assert ".html" in err
 
 
+def test_captions_are_drawn_on_pictures_without_matplotlib(small, pictures, tmp_path):
+    drawn, sheet = commands(
+        small,
+        tmp_path,
+        ["caption", "pictures", "--figure", "made"],
+        ["evaluate", "flickr8k-small", "--data", "scenes", "--images", "2", "--figures", "2"],
+    )
+    assert drawn[0] == 0, drawn[2]
+    assert sheet[0] == 0, sheet[2]
+    assert len(list((tmp_path / "made").iterdir())) == 3
+    assert (tmp_path / "flickr8k-small-test.png").exists()
+
+
 def test_a_data_set_is_checked_evaluated_and_its_captions_scored(small, pictures, tmp_path):
     rows = [f"{seed}.png,{text}" for seed in range(3) for text in captions(Scene.from_seed(seed))]
     (pictures / "captions.csv").write_text("\n".join(["image,caption", *rows]))

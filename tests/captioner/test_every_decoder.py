@@ -12,7 +12,6 @@ import cutline
 from cutline.captioner import Captioner
 from cutline.config import DecoderConfig
 from cutline.data.scenes import ScenePicture
-from cutline.errors import UsageError
 from cutline.explain import explain
 from cutline.network import Model
 from support import models, terminal
@@ -71,19 +70,18 @@ def test_a_saved_captioner_comes_back_as_it_was(saved: tuple[Model, Path], photo
                 assert ours is None or theirs == pytest.approx(ours, abs=1e-4)
 
 
-def test_a_captioner_that_attends_explains_itself_and_no_other(
+def test_every_captioner_explains_itself_and_says_whether_it_attends(
     saved: tuple[Model, Path], captioner: Captioner, photo: Image.Image, tmp_path: Path
 ):
     caption = max(captioner.n_best(photo, 5), key=lambda found: len(found.words))
-    page = tmp_path / "look.html"
-    if not saved[0].network.decoder.attends:
-        with pytest.raises(UsageError, match="attention"):
-            explain(photo, caption, page)
-        return
+    attends = saved[0].network.decoder.attends
+    assert (caption.attention is not None) == attends
     assert caption.words
-    assert caption.attention.shape[0] == len(caption.words)
-    explain(photo, caption, page)
-    assert caption.words[0] in page.read_text(encoding="utf-8")
+    for name in ("look.html", "look.png", "look.gif"):
+        explain(photo, caption, tmp_path / name)
+    page = (tmp_path / "look.html").read_text(encoding="utf-8")
+    assert caption.words[0] in page
+    assert ("does not attend" in page) != attends
 
 
 def test_every_decoder_is_tried_here():

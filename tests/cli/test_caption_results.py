@@ -467,3 +467,80 @@ def test_a_wrong_argument_with_escapes_is_shown_escaped(folder):
         assert done.returncode == 2
         assert "\x1b" not in done.stderr
         assert "owned" in done.stderr
+
+
+# --- pictures with their captions ----------------------------------------------------------------
+
+
+def test_a_single_picture_is_drawn_with_its_caption_into_a_file(folder):
+    done = cutline("caption", "p/a.png", "--figure", "made/a.jpg")
+    assert done.returncode == 0, done.stderr
+    with Image.open("made/a.jpg") as figure:
+        assert (figure.format, figure.width) == ("JPEG", 320)
+        assert figure.height > 8
+
+
+def test_pictures_of_several_folders_are_drawn_into_folders_of_one(folder):
+    (folder / "p" / "deep").mkdir()
+    picture(folder / "p" / "deep" / "a.png")
+    Image.new("RGB", (8, 8)).save("p/d.webp")
+    done = cutline("caption", "p", "--figure", "made", "--out", "x.csv", "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    made = sorted(str(path) for path in Path("made").rglob("*.*"))
+    assert made == ["made/a.png", "made/b.png", "made/c.png", "made/d.webp.png", "made/deep/a.png"]
+    assert len(Path("x.csv").read_text().splitlines()) == 6
+
+
+def test_captioned_pictures_are_kept_replaced_or_gone_on_with(folder):
+    assert cutline("caption", "p", "--figure", "made").returncode == 0
+    Path("made/b.png").write_text("mine")
+    Path("made/c.png").unlink()
+    done = cutline("caption", "p", "--figure", "made")
+    assert done.returncode == 2
+    assert "made/a.png exists and is not overwritten; give --figure another" in done.stderr
+    done = cutline("caption", "p", "--figure", "made", "--resume")
+    assert "1 captioned, 2 done before" in done.stderr
+    assert Path("made/b.png").read_text() == "mine"
+    assert Path("made/c.png").exists()
+    assert cutline("caption", "p", "--figure", "made", "--force").returncode == 0
+    assert Path("made/b.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_held_back_is_not_drawn(folder):
+    picture(folder / "p" / "low.png")
+    done = cutline("caption", "p", "--figure", "made", "--at-least", "0.5")
+    assert done.returncode == 0
+    assert sorted(path.name for path in Path("made").iterdir()) == ["a.png", "b.png", "c.png"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["p", "--figure", "one.png"], "is one file, and there are 3 pictures; give a folder"),
+        (["p/a.png", "--figure", "one.gif"], "ends in .gif; a captioned picture ends in .png"),
+        (["p", "--figure", "p/made"], "add --exclude made"),
+        (["p", "--figure", "p"], "whose pictures are captioned"),
+        (["p/a.png", "--figure", "p/a.png", "--force"], "is read here and not overwritten"),
+        (["p/a.png", "--figure", "p/a.png/x.png"], "is a file, not a folder"),
+        (["p", "--figure", "made", "--watch"], "--watch waits for more; give one of them"),
+        (["p", "--font", "x.ttf"], "add --figure FILE.png"),
+        (["p", "--figure", "made", "--font", "x.ttf"], "is not a font that can be read"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_before_a_model_is_loaded(folder, words, says):
+    before = {path: path.read_bytes() for path in folder.rglob("*.*")}
+    done = cutline("caption", *words)
+    assert (done.returncode, StandIn.loaded) == (2, 0)
+    assert says in done.stderr
+    assert before == {path: path.read_bytes() for path in folder.rglob("*.*")}
+
+
+def test_letters_without_a_font_fail_one_picture_and_the_rest_is_drawn(folder, monkeypatch):
+    from cutline.explain import fonts
+
+    monkeypatch.setattr(fonts, "_installed", lambda: ("",))
+    monkeypatch.setattr(stand_in, "said_of", lambda path: "собака" if path.stem == "b" else "a dog")
+    done = cutline("caption", "p", "--figure", "made")
+    assert done.returncode == 1
+    assert "lacks a sign for собак; give a font that has it: --font FILE.ttf" in done.stderr
+    assert sorted(path.name for path in Path("made").iterdir()) == ["a.png", "c.png"]

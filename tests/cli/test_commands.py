@@ -270,6 +270,68 @@ def test_evaluate_measures_whether_attention_is_faithful(model, tmp_path):
     assert "centre" in done.stdout
 
 
+def test_evaluate_draws_figures_on_a_sheet_or_one_by_one_and_never_over_others(model, tmp_path):
+    words = ["evaluate", model, "--data", "scenes", "--images", 4, "--metrics", "BLEU"]
+    sheet, folder = tmp_path / "sheet.png", tmp_path / "each"
+    for place, count in ((sheet, 4), (folder, 3)):
+        done = cutline(*words, "--figures", count, "--figures-to", place)
+        assert done.returncode == 0, done.stderr
+        assert f"Drawn: {count} pictures in {place}." in done.stderr
+    with Image.open(sheet) as image:
+        assert image.size >= (2 * 400, 2 * 300)
+    names = sorted(path.name for path in folder.iterdir())
+    assert [name[:4] for name in names] == ["001-", "002-", "003-"]
+    before = {path: path.read_bytes() for path in (sheet, *folder.iterdir())}
+    for place in (sheet, folder):
+        done = cutline(*words, "--figures", 2, "--figures-to", place)
+        assert done.returncode == 2
+        assert "exists and is not overwritten" in done.stderr
+    assert before == {path: path.read_bytes() for path in before}
+    (folder / "notes.txt").write_text("mine")
+    assert cutline(*words, "--figures", 2, "--figures-to", folder, "--force").returncode == 0
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+def test_evaluate_refuses_figures_that_cannot_be_before_it_captions(model, tmp_path):
+    words = ["evaluate", model, "--data", "scenes", "--images", 4]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("mine")
+    for given, says in (
+        (["--figures", 0], "--figures 0 draws nothing; give 1 or more"),
+        (["--figures", 5], "5 figures were asked for, and 4 pictures"),
+        (["--figures", 2, "--figures-to", "x.gif"], "ends in .gif"),
+        (["--figures", 2, "--figures-to", tmp_path / "mine", "--force"], "folder of other things"),
+        (["--figures", 2, "--figures-to", model / "config.json", "--force"], "read here"),
+        (["--figures-to", "x.png"], "add --figures 10"),
+        (["--figures", 2, "--font", tmp_path / "no.ttf"], "is not a font"),
+    ):
+        done = cutline(*words, *given)
+        assert done.returncode == 2, given
+        assert says in done.stderr
+        assert "BLEU" not in done.stdout
+    assert [path.name for path in tmp_path.rglob("*.*")] == ["thesis.tex"]
+
+
+def test_explain_compares_models_and_names_each(model, photo, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(model, other)
+    done = cutline(
+        "explain", photo, "--model", model, "--model", other, "--out", tmp_path / "x.html"
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{other}: " in done.stdout
+    page = (tmp_path / "x.html").read_text()
+    assert page.count('class="card"') == 2
+    assert f"<h2>{model}</h2>" in page
+    for given, says in (
+        (["--model", model, "--out", tmp_path / "y.html"], "was given twice"),
+        (["--model", other, "--out", tmp_path / "y.gif"], "shows one model, not 2"),
+    ):
+        done = cutline("explain", photo, "--model", model, *given)
+        assert done.returncode == 2
+        assert says in done.stderr
+
+
 @pytest.mark.parametrize("suffix", [".png", ".gif", ".html"])
 def test_explain_writes_a_picture_and_never_over_another(model, photo, tmp_path, suffix):
     target = tmp_path / f"look{suffix}"

@@ -40,3 +40,10 @@ def test_the_word_being_said_is_marked(say, photo):
         marked.append(np.nonzero(yellow)[1].mean() if yellow.any() else None)
     assert marked[0] is None
     assert marked[1] < marked[2] < marked[3]
+
+
+def test_without_attention_the_picture_stays_as_it_is(say, photo):
+    first, *rest = draw_frames(photo, say("a dog", attends=False))
+    picture = np.asarray(first)[12 : 12 + 200]
+    assert len(rest) == 2
+    assert all(np.array_equal(np.asarray(frame)[12 : 12 + 200], picture) for frame in rest)

@@ -54,10 +54,51 @@ def test_a_folder_is_not_overwritten(say, photo, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_caption_without_attention_is_not_explained(suffix, say, photo, tmp_path):
-    with pytest.raises(UsageError, match="does not attend, so there is nothing to show; use a mo"):
-        explain(photo, say("a dog", attends=False), tmp_path / f"x{suffix}")
+@pytest.mark.parametrize("text", ["", "$5_x^2$ собака " + "x" * 200, "dog " * 50], ids=len)
+def test_a_caption_without_attention_is_explained_by_its_words(suffix, text, say, photo, tmp_path):
+    explain(photo, say(text, attends=False), tmp_path / f"x{suffix}")
+    assert (tmp_path / f"x{suffix}").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("suffix", [".png", ".html"])
+def test_several_captioners_are_explained_in_one_file(suffix, say, photo, tmp_path):
+    alone, both = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
+    explain(photo, {"soft": say("a dog")}, alone)
+    explain(photo, {"soft": say("a dog"), "nic": say("a cat", attends=False)}, both)
+    assert both.stat().st_size > alone.stat().st_size
+
+
+def test_an_animation_shows_one_captioner(say, photo, tmp_path):
+    two = {"soft": say("a dog"), "nic": say("a cat", attends=False)}
+    with pytest.raises(UsageError, match=r"shows one model, not 2; give a \.png or \.html"):
+        explain(photo, two, tmp_path / "x.gif")
+    with pytest.raises(UsageError, match="shows one model"):
+        check_target(tmp_path / "x.gif", captions=2)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_no_captioner_at_all_is_refused(suffix, photo, tmp_path):
+    with pytest.raises(UsageError, match="no caption to explain"):
+        explain(photo, {}, tmp_path / f"x{suffix}")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_the_styles_differ_and_smooth_is_the_default(suffix, say, photo, tmp_path):
+    made = {}
+    for name, options in {
+        "usual": {},
+        "smooth": {"style": "smooth"},
+        "cells": {"style": "cells"},
+    }.items():
+        explain(photo, say("a dog"), tmp_path / f"{name}{suffix}", **options)
+        made[name] = (tmp_path / f"{name}{suffix}").read_bytes()
+    assert made["usual"] == made["smooth"] != made["cells"]
+
+
+def test_a_style_that_does_not_exist_is_refused(say, photo, tmp_path):
+    with pytest.raises(UsageError, match=r"did you mean 'cells'\? Allowed: cells, smooth"):
+        explain(photo, say("dog"), tmp_path / "x.html", style="cell")
 
 
 def test_a_target_is_checked_before_there_is_a_caption(tmp_path):

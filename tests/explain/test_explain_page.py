@@ -136,6 +136,26 @@ def test_an_empty_caption_says_so(page):
     assert not parsed.of("play")
 
 
+def test_captioners_are_cards_of_one_page_with_their_names(say, photo, tmp_path):
+    captions = {"soft": say("a <b> dog"), "runs/<nic>": say("a cat", attends=False)}
+    explain_html(photo, captions, tmp_path / "x.html")
+    html = (tmp_path / "x.html").read_text(encoding="utf-8")
+    parsed = Page(html)
+    assert_self_contained(html)
+    assert len(parsed.of("card")) == 2
+    assert len(parsed.of("word")) == 5
+    assert len(parsed.of("panel")) == 3
+    assert "runs/<nic>" in parsed.text
+    assert "does not attend" in parsed.text
+
+
+def test_the_page_of_a_captioner_that_does_not_attend_says_nothing_of_looking(page):
+    parsed, html = page("a dog", attends=False)
+    assert "does not attend" in parsed.text
+    assert "looked" not in parsed.text.split("import")[0].partition("//")[0]
+    assert "<title>The caption, word by word</title>" in html
+
+
 # --- a report ------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""The PNG has a panel for the picture and one for each word, in rows."""
+"""The PNG has a panel for the picture and one for each word, or a bar for each, in rows."""
 
 from itertools import pairwise
 
@@ -94,3 +94,62 @@ def test_drawing_leaves_pyplot_alone(say, photo):
     before = pyplot.get_fignums()
     draw_figure(photo, say("a dog"))
     assert pyplot.get_fignums() == before
+
+
+# --- without attention, and several captioners ---------------------------------------------------
+
+
+def bars(figure):
+    return [patch.get_height() for axes in figure.axes for patch in axes.patches]
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 50])
+def test_a_captioner_that_does_not_attend_has_one_panel_and_a_bar_per_word(count, say, photo):
+    figure = draw_figure(photo, say("dog " * count, attends=False))
+    assert len(panels(figure)) == 1
+    assert bars(figure) == pytest.approx([0.5] * count)
+    assert any("does not attend" in text for text in texts(figure))
+    assert not any("where it looked" in text for text in texts(figure))
+
+
+@pytest.mark.parametrize("size", [(60, 40), (40, 160), (300, 20)], ids=str)
+def test_its_note_stays_in_the_figure(size, say):
+    figure = draw_figure(Image.new("RGB", size), say("dog", attends=False))
+    (note,) = (text for text in figure.texts if "does not attend" in text.get_text())
+    assert note.get_window_extent().x1 < figure.get_window_extent().x1
+
+
+def test_captioners_stand_above_each_other_in_their_order(say, photo):
+    captions = {
+        "soft": say("a dog runs"),
+        "nic": say("a cat", attends=False),
+        "adaptive": say("two dogs", sentinel=0.5),
+    }
+    figure = draw_figure(photo, captions)
+    heights = {text.get_text(): text.get_position()[1] for text in figure.texts}
+    names = ["soft, confidence 50%", "nic, confidence 50%", "adaptive, confidence 50%"]
+    said = ["a dog runs", "a cat", "two dogs"]
+    order = [heights[text] for pair in zip(names, said, strict=True) for text in pair]
+    assert order == sorted(order, reverse=True)
+    assert len(panels(figure)) == 4 + 1 + 3
+
+
+def test_parts_of_several_captioners_do_not_overlap(say, photo):
+    captions = {
+        "a": say("dog " * 20, sentinel=0.5),
+        "b": say("x" * 40, attends=False),
+        "c": say("dog " * 14),
+    }
+    figure = draw_figure(photo, captions)
+    boxes = [axes.get_position() for axes in figure.axes]
+    assert all(0 <= box.x0 < box.x1 <= 1 and 0 <= box.y0 < box.y1 <= 1 for box in boxes)
+    assert not any(
+        a.x0 < b.x1 and b.x0 < a.x1 and a.y0 < b.y1 and b.y0 < a.y1
+        for i, a in enumerate(boxes)
+        for b in boxes[:i]
+    )
+
+
+def test_a_caption_of_eleven_words_is_one_row_where_captioners_are_compared(say, photo):
+    figure = draw_figure(photo, {"soft": say("dog " * 11), "hard": say("dog")})
+    assert len({round(axes.get_position().y0, 6) for axes in panels(figure)}) == 2

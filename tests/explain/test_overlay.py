@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cutline.explain.overlay import DIM, outline, resized, spotlight, spread
+from cutline.explain.overlay import (
+    DIM,
+    Style,
+    highlight,
+    lines,
+    outline,
+    resized,
+    spotlight,
+    spread,
+)
 
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 CROPPED = (1 / 6, 0.0, 5 / 6, 1.0)  # the middle square of 60 x 40
@@ -105,3 +114,52 @@ def test_a_picture_one_pixel_wide_is_drawn():
 
 def test_a_grid_of_one_cell_lights_everything():
     assert np.allclose(spread(np.ones((1, 1)), WHOLE, SIZE), 1)
+
+
+# --- by cell -------------------------------------------------------------------------------------
+
+
+def test_by_cell_each_pixel_takes_the_cell_that_it_lies_in():
+    grid = np.random.default_rng(2).random((4, 6))
+    light = spread(grid, WHOLE, SIZE, Style.CELLS)
+    assert np.allclose(light, np.kron(grid / grid.max(), np.ones((10, 10))))
+
+
+def test_by_cell_what_a_crop_cut_off_is_dark_and_without_lines():
+    light = spread(np.ones((4, 4)), CROPPED, SIZE, Style.CELLS)
+    assert np.all(light[:, :10] == 0)
+    assert np.all(light[:, 50:] == 0)
+    assert np.all(light[:, 10:50] == 1)
+    assert not lines(light, (4, 4), CROPPED, Style.CELLS)[:, [0, 4, 55, 59]].any()
+
+
+def test_by_cell_a_look_at_the_padding_leaves_the_picture_dark():
+    assert spread(cell(0, 1, side=8), PADDED, SIZE, Style.CELLS).max() == 0
+
+
+def test_by_cell_the_line_goes_around_what_is_bright_and_the_grid_is_faint():
+    grid = np.zeros((4, 6))
+    grid[1, 2] = 1.0
+    ink = lines(spread(grid, WHOLE, SIZE, Style.CELLS), (4, 6), WHOLE, Style.CELLS)
+    strong, faint = ink == 1, (ink > 0) & (ink < 1)
+    rows, columns = np.nonzero(strong)
+    assert (rows.min(), rows.max()) == (9, 20)
+    assert (columns.min(), columns.max()) == (19, 30)
+    assert not strong[11:19, 21:29].any()
+    assert {*np.nonzero(faint[5])[0]} == {9, 10, 19, 20, 29, 30, 39, 40, 49, 50}
+
+
+def test_by_cell_even_attention_keeps_the_photograph_but_for_the_grid(photo):
+    lit = highlight(photo, np.ones((1, 1)), WHOLE, Style.CELLS)
+    assert np.array_equal(lit, photo)
+    lit = np.asarray(highlight(photo, np.ones((4, 6)), WHOLE, Style.CELLS))
+    assert np.array_equal(lit[5, 5], np.asarray(photo)[5, 5])
+    assert not np.array_equal(lit[10, 5], np.asarray(photo)[10, 5])
+
+
+@pytest.mark.parametrize("style", Style)
+@pytest.mark.parametrize("size", [(1, 1), (1, 2000), (2000, 2)], ids=str)
+@pytest.mark.parametrize("area", [WHOLE, CROPPED, PADDED], ids=["squash", "crop", "pad"])
+def test_pictures_of_any_shape_are_lit(style, size, area):
+    image = Image.new("RGB", size, "red")
+    assert highlight(image, cell(1, 2), area, style).size == size

@@ -9,6 +9,7 @@ import typer
 
 from cutline.cli.captioning import Captioning, Plan
 from cutline.cli.console import say
+from cutline.cli.drawn import check_outside
 from cutline.cli.lists import Precision, chosen_model
 from cutline.cli.outputs import HELD, Wishes, opened
 from cutline.cli.pictures import Asked, pictures
@@ -70,8 +71,16 @@ def caption(
         bool, typer.Option("--watch", help="Go on with pictures that come, until Ctrl-C.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead.")] = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option(help="Write the picture with its caption: a .png or .jpg file, or a folder."),
+    ] = None,
+    font: Annotated[
+        Path | None, typer.Option(help="Font file of --figure; default: one of this machine.")
+    ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Skip pictures that OUT or the sidecars already have.")
+        bool,
+        typer.Option("--resume", help="Skip pictures that OUT, sidecars or --figure have."),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
     beam: Annotated[int | None, typer.Option(min=1, help="Beam width; 1 is greedy.")] = None,
@@ -108,8 +117,13 @@ def caption(
         prefix=prefix,
         suffix=suffix,
         at_least=at_least,
+        figure=figure,
+        font=font,
+        strict=strict,
     )
-    _check_options(wishes)
+    _check_options(wishes, watching=watching)
+    if figure is not None:
+        check_outside(figure, images, exclude or [])
     shown = watching or (out is None and sys.stdout.isatty())
     source = find_model(chosen_model(model)) if watching else None
     plan = Plan(
@@ -201,11 +215,17 @@ def _existing(
     return given[chosen[0]][1] if chosen else None
 
 
-def _check_options(wishes: Wishes) -> None:
+def _check_options(wishes: Wishes, *, watching: bool) -> None:
     if wishes.resume and wishes.force:
         raise UsageError("--resume keeps what is there and --force replaces it; give one of them.")
     if wishes.resume and not wishes.writes:
         raise UsageError("--resume goes on with files; name them by --out FILE or --sidecar txt.")
+    if wishes.figure and watching:
+        raise UsageError(
+            "--figure draws pictures that are there, and --watch waits for more; give one of them."
+        )
+    if wishes.font and not wishes.figure:
+        raise UsageError("--font is the font of --figure; add --figure FILE.png.")
 
 
 def _place(wishes: Wishes, images: list[str], files: list[Path]) -> Path | None:

@@ -9,7 +9,8 @@ import typer
 from cutline.cli.console import bar, complain, say, table, tell
 from cutline.cli.figures import EVERY_METRIC, faithfulness_rows, metric_names, score_rows
 from cutline.cli.lists import Precision
-from cutline.files import check_free, check_not_read, write_text
+from cutline.errors import UsageError
+from cutline.files import check_free, check_not_read, printable, write_text
 
 __all__ = ["evaluate"]
 
@@ -37,13 +38,30 @@ def evaluate(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all figures and captions to this file.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the --json file.")] = False,
     faithfulness: Annotated[
         bool,
         typer.Option(
             "--faithfulness",
             help="Measure deletion and insertion curves of attention too; a second an image.",
         ),
+    ] = False,
+    figures: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Draw the first N pictures with their generated and true captions."
+        ),
+    ] = None,
+    figures_to: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .png or .jpg sheet, or a folder for a file each; default: MODEL-SPLIT.png here."
+        ),
+    ] = None,
+    font: Annotated[
+        Path | None, typer.Option(help="Font file of --figures; default: one of this machine.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite the --json file and the figures.")
     ] = False,
     precision: Annotated[
         Precision, typer.Option(help="Arithmetic of the decoder; int8 is faster and less exact.")
@@ -55,15 +73,19 @@ def evaluate(
     """
     check_free(json_file, overwrite=force)
     check_not_read(json_file, [model, data])
+    target = _figures_target(figures, figures_to, font, Path(f"{model.name}-{split}.png"))
+    check_not_read(target, [model, data])
     from cutline.captioner import load
     from cutline.data.readers import open_dataset
+    from cutline.evaluation import check_figures, measure_faithfulness, write_figures
     from cutline.evaluation import evaluate as run
-    from cutline.evaluation import measure_faithfulness
 
     captioner = load(model, precision=precision.value)
     dataset = open_dataset(data)
     say(dataset.describe())
     examples = dataset.split(split)[:images]
+    if figures is not None and target is not None:
+        check_figures(target, examples, figures, font=font, overwrite=force)
     search = captioner.search(beam=beam, length_penalty=length_penalty)
     with bar(f"captions of {split}", len(examples)) as progress:
         result = run(
@@ -97,7 +119,24 @@ def evaluate(
         found = result.to_dict() | ({"faithfulness": curves.to_dict()} if curves else {})
         text = json.dumps(found, indent=1, ensure_ascii=False)
         write_text(json_file, text + "\n", overwrite=force)
+    if figures is not None and target is not None:
+        drawn = write_figures(result, examples, target, figures, font=font, overwrite=force)
+        say(f"Drawn: {drawn:,} pictures in {printable(target)}.")
     for reason in result.failed.values():
         complain(reason)
     if result.failed:
         raise typer.Exit(1)
+
+
+def _figures_target(
+    count: int | None, given: Path | None, font: Path | None, usual: Path
+) -> Path | None:
+    """Return where figures go; None for nowhere."""
+    if count is None:
+        for name, value in {"--figures-to": given, "--font": font}.items():
+            if value is not None:
+                raise UsageError(f"{name} is about --figures; add --figures 10, or leave it out.")
+        return None
+    if count < 1:
+        raise UsageError(f"--figures {count} draws nothing; give 1 or more, or leave it out.")
+    return given or usual

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cutline.cli.console import say
+from cutline.cli.drawn import Drawn
 from cutline.cli.printed import Printed, printed
 from cutline.cli.tally import Tally
 from cutline.errors import UsageError
@@ -40,6 +41,9 @@ class Wishes(NamedTuple):
         suffix: text after it.
         at_least: the confidence below which a caption is held back.
         place: the folder of the lists of what failed and what is held back; None for no lists.
+        figure: a file or folder of captioned pictures; None for none.
+        font: the font file of their captions; None for one of this machine.
+        strict: whether pictures that lack their end are not drawn.
     """
 
     out: Path | None
@@ -52,11 +56,14 @@ class Wishes(NamedTuple):
     suffix: str
     at_least: float
     place: Path | None = None
+    figure: Path | None = None
+    font: Path | None = None
+    strict: bool = False
 
     @property
     def writes(self) -> bool:
         """Return whether there is anything that a later run can go on with."""
-        return bool(self.out or self.kinds)
+        return bool(self.out or self.kinds or self.figure)
 
 
 class Outputs:
@@ -67,9 +74,11 @@ class Outputs:
         wishes: Wishes,
         output: Printed | ResultsFile,
         beside: Sidecars,
+        drawn: Drawn,
         held: ResultsFile | None,
     ) -> None:
         self.beside = beside
+        self._drawn = drawn
         self._wishes = wishes
         self._output = output
         self._held = held
@@ -100,10 +109,10 @@ class Outputs:
         """Say whether nothing is left to do for a picture, or nothing can be done."""
         if self._held is not None and self._held.has(image):
             return True
-        if self.beside.left(image):
+        if self.beside.left(image) or self._drawn.left(image):
             return False
-        only_beside = self._wishes.kinds and not self._wishes.out
-        return bool(only_beside) or self._output.has(image)
+        elsewhere = self._wishes.kinds or self._wishes.figure
+        return bool(elsewhere and not self._wishes.out) or self._output.has(image)
 
     def write(self, row: Row, tally: Tally) -> list[str]:
         """Write one picture's caption, or hold it back; return what could not be written."""
@@ -118,6 +127,8 @@ class Outputs:
             self._output.write(row)
         tally.add(row.image, unsure=bool(row.caption.unsure))
         faults = self.beside.write(row)
+        if fault := self._drawn.write(row):
+            faults.append(fault)
         for sentence in faults:
             tally.fail(sentence, row.image)
         return faults
@@ -141,10 +152,19 @@ def opened(
     """
     lists = [] if wishes.place is None else [wishes.place / FAILED, wishes.place / HELD]
     _check(wishes.out, lists, [*images, *inputs])
+    drawn = Drawn(
+        wishes.figure,
+        images,
+        [*inputs, *([wishes.font] if wishes.font else [])],
+        keep=wishes.resume or wishes.existing is Existing.SKIP,
+        overwrite=wishes.force,
+        font=wishes.font,
+        strict=wishes.strict,
+    )
     with ExitStack() as stack:
         ours = [path for path in (wishes.out, *lists) if path is not None]
         if wishes.writes:
-            stack.enter_context(cleared_drafts([*ours, *images]))
+            stack.enter_context(cleared_drafts([*ours, *images, *drawn.paths]))
         output = stack.enter_context(_output(wishes, images, single=single))
         held = None
         if lists and wishes.at_least > 0:
@@ -160,7 +180,7 @@ def opened(
             say(note)
         if lists:
             tally.listed = FailureList(lists[0], images)
-        yield Outputs(wishes, output, beside, held)
+        yield Outputs(wishes, output, beside, drawn, held)
 
 
 def _check(out: Path | None, lists: list[Path], inputs: list[Path]) -> None:

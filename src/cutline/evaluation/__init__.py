@@ -3,6 +3,7 @@
 from cutline.evaluation.calibration import Calibration, calibrate
 from cutline.evaluation.evaluation import Evaluation, evaluate
 from cutline.evaluation.faithfulness import Faithfulness, measure_faithfulness
+from cutline.evaluation.figures import check_figures, write_figures
 from cutline.evaluation.scenes import SceneScores, score_scenes
 
 __all__ = [
@@ -11,7 +12,9 @@ __all__ = [
     "Faithfulness",
     "SceneScores",
     "calibrate",
+    "check_figures",
     "evaluate",
     "measure_faithfulness",
     "score_scenes",
+    "write_figures",
 ]

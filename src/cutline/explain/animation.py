@@ -3,18 +3,19 @@
 Shapes: `T` words, `H x W` the picture in a frame. Lengths are in pixels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
+from cutline.errors import UsageError
 from cutline.explain.drawing import check_matplotlib
-from cutline.explain.explainable import Explainable, Word, looks, words
-from cutline.explain.overlay import resized, spotlight, spread
+from cutline.explain.explainable import Explainable, Word, labelled, looks, words
+from cutline.explain.overlay import Style, highlight, resized
 from cutline.files import check_free, written
 
-__all__ = ["draw_frames", "explain_gif"]
+__all__ = ["check_single", "draw_frames", "explain_gif"]
 
 _SIDE = 400  # the longer side of the picture
 _NARROWEST = 260  # of a frame, so that the words beside a tall picture have room
@@ -26,6 +27,7 @@ _COLOURS = 128  # of a frame's palette
 
 _PAPER, _INK, _PALE, _NOTE = (250, 248, 244), (28, 27, 26), (168, 162, 154), (110, 105, 98)
 _MARK = (255, 214, 102)
+_WHERE = "where it looked, word by word"
 
 
 class Place(NamedTuple):
@@ -44,11 +46,22 @@ class Fonts(NamedTuple):
 
 
 def explain_gif(
-    image: Image.Image, caption: Explainable, path: str | Path, *, overwrite: bool = False
+    image: Image.Image,
+    caption: Explainable | Mapping[str, Explainable],
+    path: str | Path,
+    *,
+    style: Style | str = Style.SMOOTH,
+    overwrite: bool = False,
 ) -> None:
-    """Write a GIF that loops: the picture with its caption, then 0.7 seconds for each word."""
+    """Write a GIF that loops: the picture with its caption, then 0.7 seconds for each word.
+
+    Raises:
+        UsageError: there are captions of several captioners.
+    """
     check_free(path, overwrite=overwrite)
-    frames = [_palette(frame) for frame in draw_frames(image, caption)]
+    captions = list(labelled(caption).values())
+    check_single(path, len(captions))
+    frames = [_palette(frame) for frame in draw_frames(image, captions[0], Style(style))]
     beat = int(1000 * _SECONDS)
     with written(path, overwrite=overwrite) as draft:
         frames[0].save(
@@ -62,7 +75,18 @@ def explain_gif(
         )
 
 
-def draw_frames(image: Image.Image, caption: Explainable) -> list[Image.Image]:
+def check_single(path: str | Path, captions: int) -> None:
+    """Refuse to animate captions of several captioners."""
+    if captions > 1:
+        raise UsageError(
+            f"{path} is an animation, which shows one model, not {captions}; give a .png or .html "
+            "file."
+        )
+
+
+def draw_frames(
+    image: Image.Image, caption: Explainable, style: Style = Style.SMOOTH
+) -> list[Image.Image]:
     """Return T + 1 frames in RGB, at most 480 wide: the picture itself, then a frame per word."""
     attention = looks(caption)
     fonts = _fonts()
@@ -71,10 +95,13 @@ def draw_frames(image: Image.Image, caption: Explainable) -> list[Image.Image]:
     widest = max((round(fonts.caption.getlength(word.text)) for word in said), default=0)
     width = min(max(picture.width, _NARROWEST, widest), _WIDEST) + 2 * _PAD
     places = _places(said, fonts.caption, width)
-    frames = [_frame(picture, said, places, fonts, now=None, width=width)]
-    for now, look in enumerate(attention):
-        lit = spotlight(picture, spread(look, caption.area, picture.size))
-        frames.append(_frame(lit, said, places, fonts, now=now, width=width))
+    note = "this captioner does not attend" if attention is None else _WHERE
+    frames = [_frame(picture, said, places, fonts, now=None, width=width, note=note)]
+    for now, word in enumerate(said):
+        lit = picture
+        if attention is not None:
+            lit = highlight(picture, attention[now], caption.area, style)
+        frames.append(_frame(lit, said, places, fonts, now=now, width=width, note=_note(word)))
     return frames
 
 
@@ -99,6 +126,7 @@ def _frame(
     *,
     now: int | None,
     width: int,
+    note: str,
 ) -> Image.Image:
     """Draw one frame; `now` is the word being said, None before the first."""
     top = picture.height + _PAD
@@ -113,16 +141,12 @@ def _frame(
             draw.rounded_rectangle(box, radius=5, fill=_MARK)
         ink = _INK if now is None or index <= now else _PALE
         draw.text((x, y), word.text, font=fonts.caption, fill=ink)
-    draw.text((_PAD, height - _LINE), _note(said, now), font=fonts.note, fill=_NOTE)
+    note = note if said else "(no words)"
+    draw.text((_PAD, height - _LINE), note, font=fonts.note, fill=_NOTE)
     return frame
 
 
-def _note(said: Sequence[Word], now: int | None) -> str:
-    if not said:
-        return "(no words)"
-    if now is None:
-        return "where it looked, word by word"
-    word = said[now]
+def _note(word: Word) -> str:
     return f"probability {word.percent}" + (f"   memory {word.memory}" if word.memory else "")
 
 

@@ -1,4 +1,4 @@
-"""Cards: one picture with its caption and attention as HTML.
+"""Cards: one picture with its caption and, of a captioner that attends, its attention as HTML.
 
 Shapes: `T` words, `h x w` the attention grid, `H x W` the picture.
 """
@@ -10,8 +10,16 @@ import numpy as np
 from PIL import Image
 
 from cutline.explain.document import data_uri, escape, fill
-from cutline.explain.explainable import Array, Explainable, Word, looks, words
-from cutline.explain.overlay import LINE, outline, resized, spread
+from cutline.explain.explainable import (
+    NOT_ATTENDING,
+    Area,
+    Array,
+    Explainable,
+    Word,
+    looks,
+    words,
+)
+from cutline.explain.overlay import LINE, Style, lines, resized, spread
 
 __all__ = ["Look", "ReportEntry", "card"]
 
@@ -31,6 +39,7 @@ class ReportEntry:
         references: what people wrote.
         badge: a short verdict with its reason, such as "true" or "false: the circle is blue".
         good: whether the badge is good news; None for neither.
+        title: a heading above the picture, such as the name of the captioner.
     """
 
     image: Image.Image
@@ -38,27 +47,34 @@ class ReportEntry:
     references: Sequence[str] = ()
     badge: str | None = None
     good: bool | None = None
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Layout of a card: longer sides in pixels, and whether the grid of words is folded."""
+    """Layout of a card.
+
+    Longer sides in pixels, whether the grid of words is folded, and how attention is upsampled.
+    """
 
     photo: int
     line: int
     thumbnail: int
     folded: bool
+    style: Style = Style.SMOOTH
 
 
 def card(entry: ReportEntry, look: Look) -> str:
     """Return the HTML of one entry."""
     caption = entry.caption
-    attends = caption.attention is not None
+    attention = looks(caption)
+    attends = attention is not None
     photo = resized(entry.image, look.photo)
     said = words(caption)
     return fill(
         "card.html",
-        variables=_variables(entry, look, photo) if attends else _ratio(photo),
+        title=f"<h2>{escape(entry.title)}</h2>" if entry.title else "",
+        variables=_variables(attention, caption.area, look, photo),
         photo=data_uri(photo, "jpeg"),
         width=str(photo.width),
         height=str(photo.height),
@@ -66,7 +82,7 @@ def card(entry: ReportEntry, look: Look) -> str:
         veils="".join(map(_veil, range(len(said)))) if attends else "",
         badge=_badge(entry),
         words="".join(map(_word, said)) or '<span class="empty">(no words)</span>',
-        resting="" if attends else "This captioner does not attend.",
+        resting="" if attends else NOT_ATTENDING,
         play=_PLAY if attends and said else "",
         panels=_panels(said, folded=look.folded) if attends and said else "",
         references=_references(entry.references),
@@ -76,14 +92,19 @@ def card(entry: ReportEntry, look: Look) -> str:
 # --- pictures ------------------------------------------------------------------------------------
 
 
-def _variables(entry: ReportEntry, look: Look, photo: Image.Image) -> str:
+def _variables(attention: Array | None, area: Area, look: Look, photo: Image.Image) -> str:
     """Return the card's pictures as CSS variables: each is written once and shown twice."""
+    if attention is None:
+        return _ratio(photo)
     thumbnail = data_uri(resized(photo, look.thumbnail), "jpeg")
     parts = [_ratio(photo), f"--photo:url({thumbnail})"]
-    area = entry.caption.area
-    for index, attention in enumerate(looks(entry.caption)):
-        veil = _veil_png(spread(attention, area, _within(photo, _VEIL)))
-        line = _line_png(spread(attention, area, _within(photo, look.line)))
+    sharp = look.style is Style.CELLS
+    for index, weights in enumerate(attention):
+        size = _within(photo, look.line if sharp else _VEIL)
+        veil = _veil_png(spread(weights, area, size, look.style))
+        light = spread(weights, area, _within(photo, look.line), look.style)
+        rows, columns = weights.shape
+        line = _line_png(lines(light, (rows, columns), area, look.style))
         parts += [f"--look-{index}:url({veil})", f"--line-{index}:url({line})"]
     return ";".join(parts)
 
@@ -104,12 +125,12 @@ def _veil_png(light: Array) -> str:
     return data_uri(Image.fromarray(np.rint(shades).astype(np.uint8)), "png")
 
 
-def _line_png(light: Array) -> str:
-    """Return the line at half of `light` (H, W), on nothing."""
-    inks = np.rint(outline(light) * (_INKS - 1)).astype(np.uint8)
+def _line_png(ink: Array) -> str:
+    """Return the line of `ink` (H, W), on nothing."""
+    inks = np.rint(ink * (_INKS - 1)).astype(np.uint8)
     image = Image.fromarray(inks)
     image.putpalette(LINE * _INKS)
-    image.info["transparency"] = bytes(round(255 * ink / (_INKS - 1)) for ink in range(_INKS))
+    image.info["transparency"] = bytes(round(255 * level / (_INKS - 1)) for level in range(_INKS))
     return data_uri(image, "png")
 
 

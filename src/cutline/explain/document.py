@@ -11,17 +11,17 @@ from PIL import Image
 
 from cutline.explain.overlay import DIM
 
-__all__ = ["HOW_TO_READ", "KEYS", "data_uri", "document", "escape", "fill"]
+__all__ = ["HOW_TO_READ", "KEYS", "PROBABILITY", "data_uri", "document", "escape", "fill"]
 
 KEYS = (
     "Point at a word, tap it, or walk with <kbd>←</kbd> <kbd>→</kbd>. "
     "The bar under a word is its probability."
 )
+PROBABILITY = "A word’s probability is the captioner’s own and is not calibrated."
 HOW_TO_READ = (
     "In colour: where the captioner looked, for each word relative to its own brightest place; "
-    "the line is at half of that. A word’s probability is the captioner’s own and is not "
-    "calibrated. Memory: how much of a look went to the captioner’s own memory instead of the "
-    "picture, where it has one."
+    f"the line is at half of that. {PROBABILITY} Memory: how much of a look went to the "
+    "captioner’s own memory instead of the picture, where it has one."
 )
 
 

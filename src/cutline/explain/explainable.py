@@ -3,6 +3,7 @@
 Shapes: `T` words, `h x w` the attention grid.
 """
 
+from collections.abc import Mapping
 from math import exp
 from typing import Protocol
 
@@ -12,7 +13,11 @@ from numpy.typing import NDArray
 from cutline.captioned import Captioned
 from cutline.errors import UsageError
 
-__all__ = ["Area", "Array", "Explainable", "Word", "looks", "words"]
+__all__ = ["NOT_ATTENDING", "Area", "Array", "Explainable", "Word", "labelled", "looks", "words"]
+
+NOT_ATTENDING = (
+    "This captioner does not attend: it reads the picture as a whole, so no word has a place in it."
+)
 
 Array = NDArray[np.floating]
 Area = tuple[float, float, float, float]
@@ -23,7 +28,7 @@ class Explainable(Captioned, Protocol):
 
     @property
     def attention(self) -> Array | None:
-        """Attention of each word over the grid, (T, h, w); None where there is none."""
+        """Attention of each word over the grid, (T, h, w); None of a captioner without it."""
 
     @property
     def area(self) -> Area:
@@ -60,13 +65,27 @@ def words(caption: Explainable) -> list[Word]:
     return [Word(*word) for word in zip(caption.words, caption.log_probs, betas, strict=True)]
 
 
-def looks(caption: Explainable) -> Array:
-    """Return the caption's attention, (T, h, w), or say that there is none."""
+def labelled(given: Explainable | Mapping[str, Explainable]) -> Mapping[str, Explainable]:
+    """Return captions by the names of their captioners; a single caption has the name "".
+
+    Raises:
+        UsageError: there is none.
+    """
+    if not isinstance(given, Mapping):
+        return {"": given}
+    if not given:
+        raise UsageError("There is no caption to explain; give one, or several by name.")
+    return given
+
+
+def looks(caption: Explainable) -> Array | None:
+    """Return the caption's attention, (T, h, w); None where the captioner does not attend.
+
+    Raises:
+        UsageError: the attention is of another shape.
+    """
     if caption.attention is None:
-        raise UsageError(
-            "The captioner does not attend, so there is nothing to show; use a model with "
-            "attention such as soft."
-        )
+        return None
     attention = np.nan_to_num(np.asarray(caption.attention, dtype=np.float64))
     if attention.ndim != 3 or len(attention) != len(caption.words) or 0 in attention.shape[1:]:
         raise UsageError(
