@@ -310,7 +310,7 @@ class TrainingConfig(Config):
         None, gt=0, description="print a line every so many steps; default: one each epoch only"
     )
     log_images: int = Field(
-        4,
+        2,
         ge=0,
         le=64,
         description="validation images whose captions and attention are logged after each epoch",

@@ -9,6 +9,8 @@ All get the figures and the recipe; all but CSV get pictures.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from cutline.config import Recipe
 from cutline.errors import UsageError
 from cutline.training.curves import Curves
 
-__all__ = ["build_logger", "check_logger", "log_picture", "log_recipe"]
+__all__ = ["build_logger", "check_logger", "closing", "log_picture", "log_recipe"]
 
 PROJECT = "cutline"  # how Weights & Biases and MLflow group runs
 
@@ -60,6 +62,18 @@ def build_logger(recipe: Recipe, out: Path) -> Logger:
         case "csv":
             return CSVLogger(out, name="csv")
     return Curves(out)
+
+
+@contextmanager
+def closing(logger: Logger | None) -> Iterator[None]:
+    """End a run of Weights & Biases, which would go on into the next training of this process."""
+    failed = True
+    try:
+        yield
+        failed = False
+    finally:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.finish(exit_code=int(failed))
 
 
 def log_recipe(logger: Logger, recipe: Recipe) -> None:

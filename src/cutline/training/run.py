@@ -41,7 +41,7 @@ from cutline.training.curves import quiet_writer
 from cutline.training.data import Progress, Splits, captioned_images, load_splits
 from cutline.training.embedding import begin_words
 from cutline.training.folder import CHECKPOINT, prepare
-from cutline.training.loggers import build_logger, check_logger
+from cutline.training.loggers import build_logger, check_logger, closing
 from cutline.training.module import TrainingModule
 from cutline.training.objectives import build_objective
 from cutline.training.progress import Bar, StepLines, progress_bar, rich_progress
@@ -139,7 +139,7 @@ def train(
     if wanted:
         say("inner loops are compiled: the first steps take some seconds")
     compiled = cache_folder(recipe.data.cache) / "compiled"
-    with compiling(compiled, wanted=wanted), quiet_writer():
+    with closing(trainer.logger), compiling(compiled, wanted=wanted), quiet_writer():
         trainer.fit(module, *loaders, ckpt_path=checkpoint if resumed else None, weights_only=True)
     return TrainingResult(load(out / "best"), out / "best", keep.history)
 
