@@ -11,7 +11,7 @@ __all__ = ["advise", "advise_on_steps"]
 FEW_IMAGES = 50  # of validation
 FEW_STEPS = 300
 UNKNOWN = 0.1  # share of the captions' words
-"""Below or above them a run is warned of; `docs/train.md` has what was measured."""
+"""Limits beyond which a run is warned: rules of thumb, not measured."""
 
 
 def advise(recipe: Recipe, captions: Iterable[Sequence[int]], *, validation: int) -> list[str]:
