@@ -91,6 +91,9 @@ def did_you_mean(given: str, allowed: Iterable[str]) -> str:
     "did you mean 'soft'? Allowed: nic, soft"
     """
     names = sorted(allowed)
-    close = get_close_matches(given, names, n=1)
+    lower = {name.lower(): name for name in names}
+    close = get_close_matches(given, names, n=1) or [
+        lower[name] for name in get_close_matches(given.lower(), lower, n=1)
+    ]
     hint = f"did you mean '{close[0]}'? " if close else ""
     return f"{hint}Allowed: {', '.join(names)}"

@@ -2,7 +2,8 @@
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -42,12 +43,12 @@ def epochs(monkeypatch) -> list[Epoch]:
     return seen
 
 
-def ciders(monkeypatch, *given: float) -> None:
-    """Say beforehand what CIDEr validation finds, epoch by epoch."""
-    left = iter(given)
+def ciders(monkeypatch, *given: float, bleu: Sequence[float] = ()) -> None:
+    """Say beforehand what CIDEr, and BLEU-4, validation finds, epoch by epoch."""
+    left = iter(zip_longest(given, bleu, fillvalue=0.0))
 
     def score(*_, **__):
-        return SimpleNamespace(corpus={"CIDEr": next(left)})
+        return SimpleNamespace(corpus=dict(zip(("CIDEr", "BLEU-4"), next(left), strict=True)))
 
     monkeypatch.setattr(module_file, "score", score)
 
@@ -84,7 +85,7 @@ def test_only_its_last_stages_move_from_then_on(epochs, tmp_path):
 
 
 def test_the_plateau_follows_the_captions_that_are_generated(epochs, monkeypatch, tmp_path):
-    ciders(monkeypatch, 1, 2, 2, 1, 3)
+    ciders(monkeypatch, 1, 2, 1.9, 1, 3)
     run(
         tmp_path,
         "training.epochs=5",
@@ -99,13 +100,13 @@ def test_the_plateau_follows_the_captions_that_are_generated(epochs, monkeypatch
 
 
 def test_training_stops_when_captions_have_not_become_better(monkeypatch, tmp_path):
-    ciders(monkeypatch, 1, 3, 2, 3, 9)
+    ciders(monkeypatch, 1, 3, 2, 2.75, 9)
     said: list[str] = []
     words = ("training.epochs=9", "training.patience=2")
     history = run(tmp_path, *words, say=said.append)
-    assert [row["val/cider_greedy"] for row in history] == [1, 3, 2, 3]
+    assert [row["val/cider_greedy"] for row in history] == [1, 3, 2, 2.75]
     assert said[-1] == (
-        "stopped: in 2 epochs no captions were better than CIDEr 3.000 (training.patience)"
+        "stopped: in 2 epochs none was better than CIDEr (greedy) 3.000 (training.patience)"
     )
     best = cutline.load(tmp_path / "out" / "best").config
     assert (best.provenance["epochs"], best.scores["val/cider_greedy"]) == (2, 3)

@@ -131,8 +131,11 @@ def test_a_loss_that_breaks_later_leaves_the_last_good_models(monkeypatch, tmp_p
 
 def test_a_cider_that_is_no_number_is_not_the_best(monkeypatch, tmp_path):
     figures = iter([0.5, math.nan])
-    found = lambda *_, **__: SimpleNamespace(corpus={"CIDEr": next(figures)})  # noqa: E731
-    monkeypatch.setattr(module_file, "score", found)
+
+    def score(*_, **__):
+        return SimpleNamespace(corpus={"CIDEr": next(figures), "BLEU-4": 0.1})
+
+    monkeypatch.setattr(module_file, "score", score)
     with pytest.raises(UsageError, match="CIDEr on validation is nan in epoch 2, so training"):
         run(tmp_path)
     stays(tmp_path, 1)
@@ -189,4 +192,4 @@ def test_a_training_that_explodes_says_so(tmp_path):
 
 def test_an_ordinary_training_is_not_warned_of(tmp_path):
     _, said = run(tmp_path)
-    assert not any("warning" in line for line in said)
+    assert not any("explodes" in line for line in said)

@@ -21,22 +21,22 @@ def train(
 ) -> None:
     """Train a captioner from a recipe.
 
-    Shows loss, captions/s and the CIDEr of generated captions on validation. The best model is
-    saved in OUT/best, curves for TensorBoard in OUT/tensorboard.
+    Shows loss, captions/s, CIDEr and BLEU-4 of generated captions on validation. The best model is
+    saved in OUT/best, curves and captions for TensorBoard in OUT/tensorboard.
     """
     from cutline.config import find_recipe, read_recipe
 
     path = find_recipe(recipe)
     plan = read_recipe(path, changes or ())
     folder = out or Path("runs") / f"{path.parent.name}-{path.stem}"
+    from cutline.training import named, rank
     from cutline.training import train as run
 
     result = run(plan, folder, resume=resume, say=say)
-    figure = plan.training.monitor
-    search = figure.removeprefix("val/cider_").replace("_", " ")
-    best = max(result.history, key=lambda row: row[figure])
+    figure = plan.training.monitored
+    best = max(result.history, key=lambda row: rank(row, figure))
     say(
-        f"Best: epoch {best['epoch']:.0f}, validation CIDEr {best[figure]:.3f} "
-        f"({search}). Model: {result.folder}"
+        f"Best: epoch {best['epoch']:.0f}, validation {named(figure)} {best[figure]:.3f}. "
+        f"Model: {result.folder}"
     )
     say(f"Next: cutline evaluate {result.folder} --data {plan.data.path} --split val")

@@ -24,6 +24,7 @@ from cutline.config.outside import OutsideDecoderConfig
 from cutline.config.reading import change_search, find_recipe, read_recipe, recipe_folder
 from cutline.config.recipe import (
     LARGEST_SIDE,
+    TEACHER_FORCED_LOSS,
     AugmentConfig,
     DataConfig,
     EncoderConfig,
@@ -41,6 +42,7 @@ from cutline.config.renamed import translate
 __all__ = [
     "FREE",
     "LARGEST_SIDE",
+    "TEACHER_FORCED_LOSS",
     "TRAINING",
     "AdaptiveConfig",
     "AugmentConfig",

@@ -14,6 +14,7 @@ from cutline.config.marks import FREE
 
 __all__ = [
     "LARGEST_SIDE",
+    "TEACHER_FORCED_LOSS",
     "AugmentConfig",
     "DataConfig",
     "EncoderConfig",
@@ -26,6 +27,8 @@ __all__ = [
     "TrainingConfig",
     "WordsConfig",
 ]
+
+TEACHER_FORCED_LOSS = "val/teacher_forced_cross_entropy_per_word"  # as it is logged
 
 # Bounds that no captioner comes near: a recipe or a stranger's model beyond them is a mistake.
 LARGEST_SIDE = 1024  # pixels, as timm's largest has
@@ -236,9 +239,22 @@ class TrainingConfig(Config):
     )
     epochs: int = Field(10, gt=0, description="passes over the training images")
     batch_size: int = Field(32, gt=0, description="images in a batch, each with its captions")
-    learning_rate: float = Field(1e-3, gt=0, description="of the decoder (AdamW)")
-    weight_decay: float = Field(1e-4, ge=0, description="of matrices; biases and norms have none")
-    warmup_steps: int = Field(100, ge=0, description="steps until the full learning rate")
+    optimizer: Literal["AdamW", "Adam", "SGD", "RMSprop"] = Field(
+        "AdamW", description="PyTorch's optimiser of that name: AdamW, Adam, SGD, RMSprop"
+    )
+    learning_rate: float = Field(1e-3, gt=0, description="of the decoder")
+    momentum: float = Field(0.0, ge=0, lt=1, description="of SGD and RMSprop")
+    weight_decay: float = Field(
+        1e-4,
+        ge=0,
+        description="of matrices; biases and norms have none. AdamW decays the weights themselves, "
+        "the other optimisers add to the gradient",
+    )
+    warmup_steps: int = Field(
+        100,
+        ge=0,
+        description="steps until the full learning rate; at most a tenth of the run's steps",
+    )
     schedule: Literal["cosine", "plateau", "step", "constant"] = Field(
         "cosine",
         description="how learning rates fall after the warm-up: cosine, plateau, step, constant",
@@ -282,12 +298,47 @@ class TrainingConfig(Config):
     validate_beam: int = Field(
         1, gt=0, le=100, description="beam width of the captions by which the best epoch is chosen"
     )
+    monitor: Literal["CIDEr", "BLEU-4", "loss"] = Field(
+        "CIDEr",
+        description="what chooses the best epoch on validation: CIDEr or BLEU-4 of generated "
+        "captions, or loss, which is teacher-forced; of equal epochs the lower loss",
+    )
+    logger: Literal["tensorboard", "wandb", "mlflow", "csv"] = Field(
+        "tensorboard", description="where curves go: tensorboard, wandb, mlflow, csv"
+    )
+    log_every: int | None = Field(
+        None, gt=0, description="print a line every so many steps; default: one each epoch only"
+    )
+    log_images: int = Field(
+        2,
+        ge=0,
+        le=64,
+        description="validation images whose captions and attention are logged after each epoch",
+    )
+
+    @model_validator(mode="after")
+    def _momentum_is_of_an_optimizer_that_has_it(self) -> "TrainingConfig":
+        if self.momentum and self.optimizer not in ("SGD", "RMSprop"):
+            raise ValueError(
+                f"training.momentum={self.momentum:g} is of SGD and RMSprop, but "
+                f"training.optimizer is {self.optimizer}; give training.optimizer=SGD, or leave "
+                "training.momentum out"
+            )
+        return self
 
     @property
-    def monitor(self) -> str:
+    def search_name(self) -> str:
+        """The search of validation, as it is named in logged scores: `greedy` or `beam_5`."""
+        return "greedy" if self.validate_beam == 1 else f"beam_{self.validate_beam}"
+
+    @property
+    def monitored(self) -> str:
         """The figure by which the best epoch is chosen, as it is logged."""
-        width = self.validate_beam
-        return "val/cider_greedy" if width == 1 else f"val/cider_beam_{width}"
+        return {
+            "CIDEr": f"val/cider_{self.search_name}",
+            "BLEU-4": f"val/bleu4_{self.search_name}",
+            "loss": TEACHER_FORCED_LOSS,
+        }[self.monitor]
 
 
 class SearchConfig(Config):

@@ -13,8 +13,9 @@ from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from cutline.data.batches import Batch
 from cutline.errors import DataError
 from cutline.training.folder import CHECKPOINT
+from cutline.training.selection import epochs_since_best, named, rank
 
-__all__ = ["Averaged", "KeepModels", "NameUnreadable", "Speed", "StopEarly"]
+__all__ = ["Averaged", "KeepModels", "NameUnreadable", "Speed", "StopEarly", "figures"]
 
 SaveModel = Callable[[Path, dict[str, Any]], None]
 
@@ -101,7 +102,7 @@ class StopEarly(Callback):
         self.epochs = epochs
         self.figure = figure
         self.say = say
-        self.best = -math.inf
+        self.best = (-math.inf, -math.inf)  # as `rank` has it
         self.waited = 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -109,8 +110,9 @@ class StopEarly(Callback):
         return {"best": self.best, "waited": self.waited}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take it back."""
-        self.best, self.waited = state_dict["best"], state_dict["waited"]
+        """Take it back; a checkpoint of an older version knows the score only."""
+        best, self.waited = state_dict["best"], state_dict["waited"]
+        self.best = tuple(best) if isinstance(best, list | tuple) else (best, math.inf)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Look whether the run had stopped."""
@@ -118,9 +120,9 @@ class StopEarly(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Look whether captions have become better; every device sees the same score."""
-        score = float(trainer.callback_metrics[self.figure])
-        self.waited = 0 if score > self.best else self.waited + 1
-        self.best = max(score, self.best)
+        found = rank(figures(trainer), self.figure)
+        self.waited = 0 if found > self.best else self.waited + 1
+        self.best = max(found, self.best)
         trainer.should_stop = self.waited >= self.epochs
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -128,8 +130,8 @@ class StopEarly(Callback):
         if self.waited >= self.epochs:
             epochs = "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
             self.say(
-                f"stopped: in {epochs} no captions were better than CIDEr {self.best:.3f} "
-                "(training.patience)"
+                f"stopped: in {epochs} none was better than {named(self.figure)} "
+                f"{abs(self.best[0]):.3f} (training.patience)"
             )
 
 
@@ -152,9 +154,9 @@ class Averaged(EMAWeightAveraging):
 class KeepModels(Callback):
     """After each epoch saves the model as `last`, the best so far as `best`, and the checkpoint.
 
-    The best has the highest `figure`, the CIDEr of its captions on validation. With `averaged`
-    models have those weights. The checkpoint is written last: a run killed before that goes on from
-    the epoch before, and writes the same again.
+    The best has the highest `figure`, by default the CIDEr of its captions on validation, and of
+    equal ones the lower loss (`rank`). With `averaged` models have those weights. The checkpoint is
+    written last: a run killed before that goes on from the epoch before, and writes the same again.
     """
 
     def __init__(
@@ -164,30 +166,38 @@ class KeepModels(Callback):
         self.figure = figure
         self.save = save
         self.averaged = averaged
-        self.best = -1.0
         self.history: list[dict[str, float]] = []
+
+    @property
+    def waited(self) -> int:
+        """Epochs since the best."""
+        return epochs_since_best(self.history, self.figure)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run must know."""
-        return {"best": self.best, "history": self.history}
+        return {"history": self.history}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take it back."""
-        self.best, self.history = state_dict["best"], state_dict["history"]
+        self.history = state_dict["history"]
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save; Lightning has validated by now."""
-        figures = {
-            name: float(value)
-            for name, value in trainer.callback_metrics.items()
-            if name.startswith(("val/", "train/")) and not name.endswith(("_step", "_epoch"))
-        }
-        self.history.append({"epoch": trainer.current_epoch + 1, **figures})
+        found = figures(trainer)
+        self.history.append({"epoch": trainer.current_epoch + 1, **found})
         if trainer.is_global_zero:
             facts = {"epochs": trainer.current_epoch + 1, "history": self.history}
             with self.averaged.shown(pl_module) if self.averaged else nullcontext():
-                if figures[self.figure] > self.best:
-                    self.best = figures[self.figure]
-                    self.save(self.out / "best", {**facts, **figures})
-                self.save(self.out / "last", {**facts, **figures})
+                if self.waited == 0:
+                    self.save(self.out / "best", {**facts, **found})
+                self.save(self.out / "last", {**facts, **found})
         trainer.save_checkpoint(self.out / CHECKPOINT)
+
+
+def figures(trainer: L.Trainer) -> dict[str, float]:
+    """Return the figures of the epoch that has ended, by the name under which they are logged."""
+    return {
+        name: float(value)
+        for name, value in trainer.callback_metrics.items()
+        if name.startswith(("val/", "train/")) and not name.endswith(("_step", "_epoch"))
+    }

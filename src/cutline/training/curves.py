@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from lightning.pytorch.loggers import TensorBoardLogger
+from PIL import Image
 
 from cutline.files import cannot_write
 
@@ -31,7 +33,17 @@ class Curves(TensorBoardLogger):
             super().log_metrics(metrics, step)
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """Write nothing: the recipe lies beside."""
+        """Write nothing: the recipe is logged as text."""
+
+    def log_text(self, name: str, text: str) -> None:
+        """Write a text, in Markdown."""
+        with self._refusing():
+            self.experiment.add_text(name, text)
+
+    def log_picture(self, name: str, picture: Image.Image, step: int) -> None:
+        """Write a picture."""
+        with self._refusing():
+            self.experiment.add_image(name, np.asarray(picture), step, dataformats="HWC")
 
     def save(self) -> None:
         """Write what waits to be written."""

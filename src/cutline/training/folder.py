@@ -1,7 +1,7 @@
 """Run folder: made new, or continued by the same recipe.
 
 Everything may differ that changes no step of what was trained: threads, the compiler, how many
-epochs there shall be, and the patience.
+epochs there shall be, the patience, and what is logged.
 """
 
 import math
@@ -19,7 +19,9 @@ from cutline.training.checkpoints import read_epochs
 __all__ = ["CHECKPOINT", "prepare"]
 
 CHECKPOINT, RECIPE = "checkpoint.safetensors", "recipe.yaml"
-FREE = {"training": {"threads", "compile", "epochs", "patience"}}
+FREE = {
+    "training": {"threads", "compile", "epochs", "patience", "logger", "log_every", "log_images"}
+}
 
 
 def prepare(out: Path, recipe: Recipe, *, resume: bool) -> list[str]:

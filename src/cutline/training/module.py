@@ -5,39 +5,44 @@ Shapes: `B` images, `K` captions an image, `T` words, `M` real words.
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import lightning as L
 import torch
-from torch import Tensor, nn
-from torch.optim import AdamW
+from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from cutline.captioner import Encoded, generate
-from cutline.config import Recipe
+from cutline.captioner import Caption, Encoded, generate
+from cutline.config import TEACHER_FORCED_LOSS, Recipe
 from cutline.data.batches import Batch
 from cutline.errors import DataError
 from cutline.metrics import score
 from cutline.network import Network, TorchBackend
 from cutline.search import Words
+from cutline.training.advice import advise_on_steps
 from cutline.training.clip import clip_gradient
 from cutline.training.objectives import Loss, Objective, read_references
+from cutline.training.optimizer import Optimization, build_optimizer
 from cutline.training.schedule import Factor, Plateau, build_schedule, own_words
+from cutline.training.selection import rank
 from cutline.training.watch import Seen, Watch
 from cutline.vocabulary import Vocabulary
 
 __all__ = ["TrainingModule"]
 
 # What the progress bar shows of an objective's figures, and what it calls it.
-SHOWN = {"cross_entropy_per_word": "loss", "reward": "reward"}
+SHOWN = {"cross_entropy_per_word": "loss per word", "reward": "reward"}
 
 
 class TrainingModule(L.LightningModule):
     """Trains a network by an objective, and judges it by the captions that it generates.
 
     `references` maps image ids of the validation split to their captions. Validation logs
-    `val/cider_greedy` or, with a beam, `val/cider_beam_5` (generated captions, what models are
-    chosen by) and, named as such, the teacher-forced cross-entropy, perplexity and top-5 accuracy.
+    `val/cider_greedy` and `val/bleu4_greedy` or, with a beam, `val/cider_beam_5` and so on (of
+    generated captions) and, named as such, the teacher-forced cross-entropy per word and per
+    caption, perplexity and top-5 accuracy. `samples` holds the captions of the last validation's
+    first `training.log_images` images, with their attention.
     """
 
     def __init__(
@@ -58,8 +63,12 @@ class TrainingModule(L.LightningModule):
         self.watch = watch
         self.made: Loss | None = None  # of the step that is being done
         self.captions: dict[str, str] = {}
+        self.sampled = set(islice(references, recipe.training.log_images))
+        self.samples: dict[str, Caption] = {}
         self.schedule: Factor
-        self.judged = torch.zeros(3)  # of the references: cross-entropy, top-5 hits, words
+        self.optimization: Optimization
+        # of the references: cross-entropy, top-5 hits, words, captions
+        self.judged = torch.zeros(4)
 
     def on_train_start(self) -> None:
         """Lay out what a checkpoint kept of each weight as the weight lies: fused AdamW asks it."""
@@ -91,6 +100,8 @@ class TrainingModule(L.LightningModule):
         self.made = loss
         for name, figure in loss.figures.items():
             self.log(f"train/{name}", figure, on_step=True, on_epoch=True, batch_size=loss.captions)
+        for part, rate in self.optimization.learning_rates().items():
+            self.log(f"learning_rate/{part}", rate, batch_size=1)
         shown = next(name for name in ("cross_entropy_per_word", "reward") if name in loss.figures)
         self.log(
             SHOWN[shown],
@@ -115,12 +126,12 @@ class TrainingModule(L.LightningModule):
             backend = TorchBackend(self.network)
             encoded = Encoded(features.grid, features.pooled)
             found = generate(backend, encoded, self.vocabulary, search)
-        self.captions.update(
-            {image: best[0].text for image, best in zip(batch.ids, found, strict=True)}
-        )
-        self.judged += torch.stack(
-            [words.cross_entropy, words.top5, self.judged.new_tensor(words.words)]
-        )
+        for image, (best, *_) in zip(batch.ids, found, strict=True):
+            self.captions[image] = best.text
+            if image in self.sampled:
+                self.samples[image] = best
+        counts = self.judged.new_tensor([words.words, int((batch.lengths > 0).sum())])
+        self.judged += torch.cat([torch.stack([words.cross_entropy, words.top5]), counts])
 
     def on_validation_start(self) -> None:
         """Look at the weights before they are judged and saved."""
@@ -129,10 +140,11 @@ class TrainingModule(L.LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Forget the epoch before."""
         self.captions = {}
-        self.judged = torch.zeros(3, device=self.device)
+        self.samples = {}
+        self.judged = torch.zeros(4, device=self.device)
 
     def on_validation_epoch_end(self) -> None:
-        """Log CIDEr of the captions, and how the references' words were foreseen."""
+        """Log the scores of the captions, and how the references' words were foreseen."""
         total: Any = self.trainer.strategy.reduce(self.judged, reduce_op="sum")
         captions = self._all_captions()
         if not captions:
@@ -140,28 +152,31 @@ class TrainingModule(L.LightningModule):
                 "Not one validation picture can be read any more, so training stops; put them back "
                 "and go on with --resume."
             )
-        cross_entropy, top5, words = total
-        self.log("val/teacher_forced_cross_entropy_per_word", cross_entropy / words)
-        self.log("val/teacher_forced_perplexity", (cross_entropy / words).exp())
-        self.log("val/teacher_forced_top5_accuracy", top5 / words)
-        split = self.vocabulary.split
-        references = {image: [*map(split, self.references[image])] for image in captions}
-        captions = {image: split(text) for image, text in captions.items()}
-        cider = score(captions, references, metrics=("CIDEr",)).corpus["CIDEr"]
-        self._check("CIDEr", cider)
-        self.log(self.recipe.training.monitor, cider)
-        self.log("val CIDEr", cider, prog_bar=True, logger=False)
+        cross_entropy, top5, words, count = total.tolist()
+        scores, training = self._scores(captions), self.recipe.training
+        figures = {
+            TEACHER_FORCED_LOSS: cross_entropy / words,
+            "val/teacher_forced_cross_entropy_per_caption": cross_entropy / count,
+            "val/teacher_forced_perplexity": torch.tensor(cross_entropy / words).exp().item(),
+            "val/teacher_forced_top5_accuracy": top5 / words,
+            f"val/cider_{training.search_name}": scores["CIDEr"],
+            f"val/bleu4_{training.search_name}": scores["BLEU-4"],
+        }
+        self.log_dict(figures)
+        for metric in ("CIDEr", "BLEU-4"):
+            self.log(f"val {metric}", scores[metric], prog_bar=True, logger=False)
         if isinstance(self.schedule, Plateau):
-            self.schedule.judge(cider)
+            self.schedule.judge(*rank(figures, training.monitored))
 
     def configure_optimizers(self) -> Any:
-        """AdamW; the encoder has its own learning rate; only matrices decay."""
-        training = self.recipe.training
-        # fused: one pass over the weights; but it would unscale half precision's gradients itself
-        fused = training.precision != "16-mixed"
-        optimizer = AdamW(self._groups(), lr=training.learning_rate, fused=fused)
+        """Build the optimiser, and the schedule for all steps of the run."""
+        self.optimization = build_optimizer(self.network, self.recipe)
+        optimizer = self.optimization.optimizer
         steps = int(self.trainer.estimated_stepping_batches)
-        self.schedule = build_schedule(training, total=steps)
+        self.schedule = build_schedule(self.recipe.training, total=steps)
+        if self.trainer.is_global_zero:
+            for note in advise_on_steps(self.recipe, steps):
+                self.watch.say(note)
         return [optimizer], [{"scheduler": LambdaLR(optimizer, self.schedule), "interval": "step"}]
 
     def configure_gradient_clipping(
@@ -191,6 +206,16 @@ class TrainingModule(L.LightningModule):
         for group, full in zip(scheduler.optimizer.param_groups, scheduler.base_lrs, strict=True):
             group["lr"] = full * factor
 
+    def _scores(self, captions: Mapping[str, str]) -> dict[str, float]:
+        """Score the captions by CIDEr and BLEU-4."""
+        split = self.vocabulary.split
+        references = {image: [*map(split, self.references[image])] for image in captions}
+        words = {image: split(text) for image, text in captions.items()}
+        scores = score(words, references, metrics=("CIDEr", "BLEU")).corpus
+        for metric in ("CIDEr", "BLEU-4"):
+            self._check(metric, scores[metric])
+        return scores
+
     def _check(self, what: str, figure: float) -> None:
         if not math.isfinite(figure):
             epochs = self.current_epoch
@@ -205,18 +230,3 @@ class TrainingModule(L.LightningModule):
         gathered: list[Any] = [None] * self.trainer.world_size
         torch.distributed.all_gather_object(gathered, self.captions)
         return {image: text for part in gathered for image, text in part.items()}
-
-    def _groups(self) -> list[dict[str, Any]]:
-        training = self.recipe.training
-        parts: tuple[tuple[nn.Module, float], ...] = (
-            (self.network.decoder, training.learning_rate),
-            (self.network.encoder, self.recipe.encoder.learning_rate),
-        )
-        groups = []
-        for part, rate in parts:
-            trained = [p for p in part.parameters() if p.requires_grad]
-            for matrices, decay in ((True, training.weight_decay), (False, 0.0)):
-                chosen = [p for p in trained if (p.ndim > 1) == matrices]
-                if chosen:
-                    groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
-        return groups

@@ -86,7 +86,11 @@ class Likelihood(Objective):
             per=captions,
         )
         value = words.loss
-        figures = {"cross_entropy_per_word": words.cross_entropy / words.words}
+        figures = {
+            "cross_entropy_per_word": words.cross_entropy / words.words,
+            "cross_entropy_per_caption": words.cross_entropy / captions,
+            "top5_accuracy": words.top5 / words.words,
+        }
         if unrolled.attention is not None:
             figures["attention_peak"] = unrolled.attention.amax(-1).sum().detach() / words.words
         if self.penalty and unrolled.attention is not None:
@@ -95,7 +99,7 @@ class Likelihood(Objective):
                 attention, lengths[lengths > 0]
             )
             value = value + self.penalty * figures["attention_penalty"]
-        figures["loss"] = value.detach()
+        figures["loss_per_caption"] = value.detach()
         if self.reinforce is not None:
             terms, more = self.reinforce(
                 unrolled, words.log_likelihood, batch.lengths, steps=batch.words.shape[2] - 1

@@ -4,7 +4,7 @@ OUT/best/                    the model whose captions scored best on validation
 OUT/last/                    the model after the last epoch
 OUT/recipe.yaml              what was trained
 OUT/checkpoint.safetensors   from which `--resume` goes on
-OUT/tensorboard/             curves
+OUT/tensorboard/             curves, captions, attention (or OUT/csv, OUT/wandb, OUT/mlruns)
 """
 
 import logging
@@ -32,17 +32,20 @@ from cutline.decoders import admit
 from cutline.encoders import keep_norms
 from cutline.models import find_model
 from cutline.network import Model, Network
+from cutline.training.advice import advise
 from cutline.training.beginning import begin
 from cutline.training.callbacks import Averaged, KeepModels, NameUnreadable, Speed, StopEarly
 from cutline.training.checkpoints import SafeCheckpointIO
 from cutline.training.compile import wants_compiler
-from cutline.training.curves import Curves, quiet_writer
+from cutline.training.curves import quiet_writer
 from cutline.training.data import Progress, Splits, captioned_images, load_splits
 from cutline.training.embedding import begin_words
 from cutline.training.folder import CHECKPOINT, prepare
+from cutline.training.loggers import build_logger, check_logger, closing
 from cutline.training.module import TrainingModule
 from cutline.training.objectives import build_objective
-from cutline.training.progress import Bar, progress_bar, rich_progress
+from cutline.training.progress import Bar, StepLines, progress_bar, rich_progress
+from cutline.training.samples import LogSamples
 from cutline.training.threads import choose_threads
 from cutline.training.watch import Watch
 from cutline.unspaced import looks_unspaced
@@ -82,6 +85,7 @@ def train(
         UsageError: `out` holds something else, or was trained by another recipe.
     """
     _quieten()
+    check_logger(recipe)
     recipe = recipe.model_copy(update={"decoder": admit(recipe.decoder)})
     going_on = prepare(out, recipe, resume=resume)
     checkpoint = out / CHECKPOINT
@@ -105,14 +109,16 @@ def train(
         keep_norms(network.encoder)
     network.to("cuda" if torch.cuda.is_available() else "cpu")
     loaders, notes = _loaders(splits, network, vocabulary, recipe, progress)
-    for note in [*splits.notes, *notes]:
+    numbers = (words for captions in loaders[0].dataset.captions for words in captions)
+    advice = advise(recipe, numbers, validation=len(loaders[1].dataset))
+    for note in [*splits.notes, *notes, *advice]:
         say(note)
     say(_sizes(network, vocabulary, recipe))
     started = time.perf_counter()
     save = _saver(network, vocabulary, recipe, splits, started, len(loaders[0].dataset))
     average = recipe.training.ema_decay
     averaged = None if average is None else Averaged(decay=average)
-    keep = KeepModels(out, save, recipe.training.monitor, averaged)
+    keep = KeepModels(out, save, recipe.training.monitored, averaged)
     train_references, val_references = (
         {example.image_id: example.captions for example in examples}
         for examples in (splits.train, splits.val)
@@ -122,7 +128,7 @@ def train(
     module = TrainingModule(network, vocabulary, recipe, val_references, objective, watch)
     for note in going_on:
         say(note)
-    trainer = _trainer(recipe, out, keep, say)
+    trainer = _trainer(recipe, out, keep, LogSamples(splits.val[: recipe.training.log_images]), say)
     wanted = wants_compiler(
         recipe,
         device=trainer.strategy.root_device.type,
@@ -133,7 +139,7 @@ def train(
     if wanted:
         say("inner loops are compiled: the first steps take some seconds")
     compiled = cache_folder(recipe.data.cache) / "compiled"
-    with compiling(compiled, wanted=wanted), quiet_writer():
+    with closing(trainer.logger), compiling(compiled, wanted=wanted), quiet_writer():
         trainer.fit(module, *loaders, ckpt_path=checkpoint if resumed else None, weights_only=True)
     return TrainingResult(load(out / "best"), out / "best", keep.history)
 
@@ -164,28 +170,33 @@ def _loaders(
     return loaders, list(dict.fromkeys([*notes, *more]))
 
 
-def _trainer(recipe: Recipe, out: Path, keep: KeepModels, say: Say) -> L.Trainer:
+def _trainer(
+    recipe: Recipe, out: Path, keep: KeepModels, samples: LogSamples, say: Say
+) -> L.Trainer:
     training = recipe.training
-    callbacks: list[Callback] = [Speed(), NameUnreadable(say), progress_bar()]
+    callbacks: list[Callback] = [Speed(), NameUnreadable(say), samples]
+    if training.log_every:
+        callbacks.append(StepLines(training.log_every))
     if keep.averaged is not None:
         callbacks.append(keep.averaged)
     if training.patience:
-        callbacks.append(StopEarly(training.patience, training.monitor, say))
+        callbacks.append(StopEarly(training.patience, training.monitored, say))
+    shown = progress_bar(keep)
     # several devices wait for each gradient, and an encoder on hold has none
     held = recipe.encoder.unfreeze_epoch > 1 and torch.cuda.device_count() > 1
     return L.Trainer(
         max_epochs=training.epochs,
         strategy="ddp_find_unused_parameters_true" if held else "auto",
-        callbacks=[*callbacks, keep],
-        logger=Curves(out),
+        callbacks=[*callbacks, keep, shown],
+        logger=build_logger(recipe, out),
         plugins=[SafeCheckpointIO()],
         precision=training.precision,
         gradient_clip_val=training.gradient_clip,
         enable_checkpointing=False,
         enable_model_summary=False,
-        enable_progress_bar=any(isinstance(callback, Bar) for callback in callbacks),
+        enable_progress_bar=isinstance(shown, Bar),
         num_sanity_val_steps=0,
-        log_every_n_steps=20,
+        log_every_n_steps=training.log_every or 20,
     )
 
 

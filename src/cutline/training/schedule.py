@@ -16,6 +16,7 @@ __all__ = [
     "own_words",
     "step_decay",
     "warmup",
+    "warmup_steps",
 ]
 
 Factor = Callable[[int], float]
@@ -50,6 +51,7 @@ class Plateau:
         self.epochs = epochs
         self.factor = factor
         self.best = -math.inf
+        self.tie = -math.inf  # decides between equal scores
         self.waited = 0
         self.decays = 0
 
@@ -57,19 +59,24 @@ class Plateau:
         """Return the factor of the full rate at `step`."""
         return warmup(self.steps)(step) * float(self.factor**self.decays)
 
-    def judge(self, score: float) -> None:
-        """Hear an epoch's validation score; higher is better."""
-        if score > self.best:
-            self.best, self.waited = score, 0
+    def judge(self, score: float, tie: float = -math.inf) -> None:
+        """Hear an epoch's validation score, higher is better; of equal ones the higher `tie`."""
+        if (score, tie) > (self.best, self.tie):
+            self.best, self.tie, self.waited = score, tie, 0
             return
         self.waited += 1
         if self.waited == self.epochs:
             self.decays, self.waited = self.decays + 1, 0
 
 
+def warmup_steps(training: TrainingConfig, *, total: int) -> int:
+    """Return the steps of the warm-up of a run of `total` steps: a tenth of them at most."""
+    return min(training.warmup_steps, total // 10)
+
+
 def build_schedule(training: TrainingConfig, *, total: int) -> Factor:
     """Return the schedule that `training` names, for a run of `total` steps."""
-    steps, factor = training.warmup_steps, training.decay_factor
+    steps, factor = warmup_steps(training, total=total), training.decay_factor
     if training.schedule == "cosine":
         return cosine_with_warmup(steps, total)
     if training.schedule == "plateau":
