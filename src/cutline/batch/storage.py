@@ -24,6 +24,7 @@ __all__ = ["Folder", "Storage", "ahead", "is_address"]
 LARGEST = 256_000_000  # bytes of one picture
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _QUERY = re.compile(r"\?[a-z_]+=")  # else a question mark belongs to a glob
+_GLOB = re.compile(r"[*?[]")
 _DRAFT = re.compile(r"\.[0-9a-f]{16}\.part")
 
 S = TypeVar("S")
@@ -107,18 +108,17 @@ class Storage:
 
         system = ArrowFSWrapper(self._system)
         try:
-            if any(mark in self.path for mark in "*?["):
+            if _GLOB.search(self.path):
                 found = system.glob(self.path)
                 files = [path for path in found if not system.isdir(path)]
             else:
                 files = system.find(self.path)
         except Exception as error:
             raise self.fault(self.path, error) from None
-        asked = len(self.path.rstrip("/"))
-        globbed = self.path.startswith(tuple("*?["))
-        return sorted(
-            path for path in map(str, files) if globbed or not _is_hidden(path[asked:].lstrip("/"))
-        )
+        start = len(self.path.rstrip("/"))
+        if marks := _GLOB.search(self.path):
+            start = self.path.rfind("/", 0, marks.start()) + 1
+        return sorted(path for path in map(str, files) if not _is_hidden(path[start:]))
 
     def children(self) -> set[str]:
         """Return the names in the folder that the address is; none where there is no folder."""

@@ -75,9 +75,9 @@ def _column(schema: Any, name: str, given: str | None) -> str:
             )
         return given
     both = [one for one, how in fits.items() if how == "both"]
-    named = [one for one in NAMES if fits.get(one)]
     data = [one for one, how in fits.items() if how == "bytes"]
-    found = both or (named[:1] if len(data) != 1 else data)
+    named = [one for one in NAMES if fits.get(one)]
+    found = both or [one for one in named if one in data][:1] or data or named[:1]
     if len(found) == 1:
         return str(found[0])
     columns = printable(", ".join(fits))

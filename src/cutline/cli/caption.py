@@ -77,7 +77,10 @@ def caption(
     watching: Annotated[
         bool, typer.Option("--watch", help="Go on with pictures that come, until Ctrl-C.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Write to this file instead.")] = None,
+    out_name: Annotated[
+        str | None,
+        typer.Option("--out", metavar="<path>", help="Write to this file instead."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip pictures that OUT or the sidecars already have.")
     ] = False,
@@ -121,7 +124,7 @@ def caption(
     Exit code 1 when some could not be captioned (each is named, the rest is done), 2 when none.
     """
     on_ray = RayPlan(
-        out,
+        out_name,
         form.value if form else None,
         resume,
         model,
@@ -152,6 +155,7 @@ def caption(
         if tally.code:
             raise typer.Exit(tally.code)
         return
+    out = None if out_name is None else Path(out_name)
     kinds = sidecar_kinds(sidecar)
     existing = _existing(kinds, skip_existing=skip_existing, overwrite=overwrite, append=append)
     if force and existing is None:

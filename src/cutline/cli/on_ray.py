@@ -33,7 +33,7 @@ class OptionalAddress(TyperCommand):
 class RayPlan(NamedTuple):
     """Options of a run on Ray, as they were given."""
 
-    out: Path | None
+    out: str | None
     form: str | None
     resume: bool
     model: Path | None
@@ -94,7 +94,7 @@ def caption_on_ray(images: list[str], exclude: list[str], address: str, plan: Ra
     )
     with BatchRun.open(
         list(expanded(images, given)),
-        str(plan.out),
+        plan.out or "",
         captions,
         form=form,
         resume=plan.resume,
