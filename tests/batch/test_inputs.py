@@ -100,6 +100,23 @@ def test_an_address_gives_what_is_below_it_without_hidden_and_written_files(buck
     assert list(single.images.values()) == [["photos/g.jpg"]]
 
 
+def test_a_file_below_two_addresses_comes_once(bucket):
+    objects, server = bucket
+    objects["in/a.jpg"] = jpeg(1)
+    inputs = found(f"s3://photos/in/{server}", f"s3://photos/in/a.jpg{server}")
+    assert list(inputs.images.values()) == [["photos/in/a.jpg"]]
+    assert inputs.problems == []
+    with pytest.raises(UsageError, match="--exclude is for files of this machine"):
+        found(f"s3://photos/in/{server}", exclude=["a*"])
+
+
+def test_a_pipe_called_a_tar_is_not_waited_for(here):
+    os.mkfifo("p.tar")
+    inputs = found("p.tar", "*.tar")
+    assert (inputs.images, inputs.containers) == ({"": ["p.tar"]}, [])
+    assert found(here).containers == []
+
+
 def test_an_address_that_gives_nothing_is_named_without_its_keys(bucket):
     _, server = bucket
     (sentence,) = found(f"s3://me:secret@photos/in{server}").problems
@@ -156,7 +173,7 @@ def test_the_default_size_grows_with_the_pictures_within_limits():
 # --- read ------------------------------------------------------------------------------------
 
 LAYOUTS = {
-    "bytes": lambda n: jpeg(n),
+    "bytes": jpeg,
     "datasets": lambda n: {"bytes": jpeg(n), "path": f"{n}.jpg"},
     "datasets without bytes": lambda n: {"bytes": None, "path": f"p/{n:05d}.jpg"},
     "paths": lambda n: f"p/{n:05d}.jpg",
@@ -280,7 +297,7 @@ def test_a_local_folder_does_the_same(here):
     Path("out", ".mine").write_bytes(b"x")
     assert folder.read("a.json") == b"22"
     assert folder.cleared() == {"a.json", ".mine"} == folder.names()
-    with pytest.raises(UsageError, match="out/a.json is a file"):
+    with pytest.raises(UsageError, match=r"out/a\.json is a file"):
         Folder("out/a.json").names()
 
 

@@ -147,6 +147,14 @@ def test_a_missing_ray_is_named_with_the_line_that_installs_it(here, monkeypatch
     done = cutline("caption", "p", "--ray", "--out", "o")
     assert done.returncode == 2
     assert "pip install 'cutline[ray]'" in done.stderr
+    assert not Path("o").exists()
+
+
+def test_a_cluster_that_does_not_answer_leaves_nothing(here):
+    done = cutline("caption", "p", "--ray", "127.0.0.1:1", "--out", "o")
+    assert done.returncode == 2
+    assert "No Ray cluster answers at 127.0.0.1:1" in done.stderr
+    assert not Path("o").exists()
 
 
 def test_ray_is_not_loaded_before_it_is_asked_for():

@@ -11,7 +11,7 @@ engine    Ray: connecting, and the pool of actors
 run       shards that are not there yet are captioned
 """
 
-from cutline.batch.engine import HERE
+from cutline.batch.engine import HERE, check_ray
 from cutline.batch.rows import SUFFIXES
 from cutline.batch.run import BatchRun, Done, Summary, caption_dataset, caption_paths, usable_model
 from cutline.batch.workers import Captions
@@ -25,5 +25,6 @@ __all__ = [
     "Summary",
     "caption_dataset",
     "caption_paths",
+    "check_ray",
     "usable_model",
 ]

@@ -6,16 +6,17 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from cutline.errors import CutlineError, UsageError, missing_dependency
+from cutline.errors import CutlineError, MissingDependencyError, UsageError
 from cutline.files import printable
 from cutline.untrusted import shortened
 
 if TYPE_CHECKING:
     from ray.data import Dataset
 
-__all__ = ["HERE", "check_address", "connected", "in_a_pool", "one_sentence", "room"]
+__all__ = ["HERE", "check_address", "check_ray", "connected", "in_a_pool", "one_sentence", "room"]
 
 HERE = "here"  # a Ray of this run's own, unless $RAY_ADDRESS names a cluster
 PATIENCE = 10.0  # seconds for a cluster to answer
@@ -56,21 +57,30 @@ def check_address(address: str) -> str:
         ) from None
 
 
+def check_ray(address: str) -> None:
+    """Refuse, before any work is done, where there is no Ray, or no cluster at an address.
+
+    Raises:
+        MissingDependencyError: Ray is not installed.
+        UsageError: as `check_address`.
+    """
+    if not all(map(find_spec, ("ray", "pyarrow", "pandas"))):
+        raise MissingDependencyError("Captioning on Ray", extra="ray")
+    check_address(address)
+
+
 @contextmanager
 def connected(address: str) -> Iterator[None]:
     """Be connected to Ray; a connection that is there already is used, and stays.
 
     Raises:
-        MissingDependencyError: Ray is not installed.
         UsageError: there is no cluster at this address, or it is of another version.
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    try:
-        import ray
-        import ray.data
-    except ModuleNotFoundError as error:
-        raise missing_dependency("Captioning on Ray", error) or error from None
+    import ray
+    import ray.data
+
     if ray.is_initialized():
         yield
         return
@@ -85,11 +95,8 @@ def connected(address: str) -> Iterator[None]:
                 log_to_driver=False,
                 **more,
             )
-    except (OSError, RuntimeError, ValueError) as error:
-        raise UsageError(
-            f"Ray cannot be reached at {printable(own)} ({_first_line(error)}); look whether "
-            "`ray status` answers there, with the same versions of Ray and Python."
-        ) from None
+    except Exception as error:  # a node that starts too slowly is a plain Exception
+        raise UsageError(_not_there(own, _first_line(error))) from None
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     try:
         yield
@@ -155,6 +162,15 @@ def one_sentence() -> Iterator[None]:
         raise UsageError(
             f"Ray stopped ({_first_line(error)}); the same command with --resume goes on."
         ) from None
+
+
+def _not_there(address: str, why: str) -> str:
+    if address == "local":
+        return f"Ray does not start on this machine ({why}); try again when it is less busy."
+    return (
+        f"Ray cannot be reached at {printable(address)} ({why}); look whether `ray status` answers "
+        "there, with the same versions of Ray and Python."
+    )
 
 
 @contextmanager

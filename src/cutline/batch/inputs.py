@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cutline.batch.storage import Storage, is_address
-from cutline.errors import DataError
+from cutline.errors import DataError, UsageError
 from cutline.files import printable
 from cutline.images import IMAGE_SUFFIXES, find_images
 from cutline.results import identity
@@ -70,15 +70,24 @@ def find_inputs(paths: Iterable[str], *, out: str, exclude: Sequence[str] = ()) 
         paths: what is asked for.
         out: the folder that is written to.
         exclude: globs of what is left out, as `cutline.images.find_images` takes them.
+
+    Raises:
+        UsageError: `exclude` is given with addresses.
     """
     found = Inputs({}, [], [], [])
     local: list[str] = []
+    seen: set[str] = set()  # by name: one file may be below several addresses
     for path in dict.fromkeys(paths):
         if path.startswith("file://"):
             local.append(path.removeprefix("file://"))
         elif is_address(path):
+            if exclude:
+                raise UsageError(
+                    "--exclude is for files of this machine; leave it out, or say by a glob which "
+                    "files of an address are wanted (s3://bucket/2026-*/*.jpg)."
+                )
             try:
-                _at_address(path, out, found)
+                _at_address(path, out, found, seen)
             except DataError as error:
                 found.problems.append(str(error))
         else:
@@ -88,26 +97,34 @@ def find_inputs(paths: Iterable[str], *, out: str, exclude: Sequence[str] = ()) 
     return found
 
 
-def _at_address(address: str, out: str, found: Inputs) -> None:
+def _at_address(address: str, out: str, found: Inputs, seen: set[str]) -> None:
     storage = Storage(address)
     ours = Storage(out).path.rstrip("/") + "/" if is_address(out) else None
-    given = len(found.containers)
-    images = found.images.setdefault(address, [])
-    known = set(images)
-    for path in storage.files():
-        if ours is not None and path.startswith(ours):
+    images, any_found = [], False
+    files = [path for path in storage.files() if ours is None or not path.startswith(ours)]
+    for path in files:
+        kind = kind_of(path)
+        if kind is None and path != storage.path and not _is_picture(path):
             continue
-        if (kind := kind_of(path)) is not None:
+        any_found = True
+        if storage.name(path) in seen:
+            continue
+        seen.add(storage.name(path))
+        if kind is None:
+            images.append(path)
+        else:
             found.containers.append(Container(address, path, kind, storage.size(path)))
-        elif path == storage.path or Path(path).suffix.lower() in IMAGE_SUFFIXES:
-            images += [] if path in known else [path]
-    if not images:
-        del found.images[address]
-        if len(found.containers) == given:
-            found.problems.append(
-                f"{printable(storage.name(storage.path))} holds no pictures, no Parquet files and "
-                "no tars, or does not exist; give another address."
-            )
+    if images:
+        found.images[address] = images
+    if not any_found:
+        found.problems.append(
+            f"{printable(storage.name(storage.path))} holds no pictures, no Parquet files and no "
+            "tars, or does not exist; give another address."
+        )
+
+
+def _is_picture(path: str) -> bool:
+    return Path(path).suffix.lower() in IMAGE_SUFFIXES
 
 
 def _here(paths: list[str], out: str, exclude: Sequence[str], found: Inputs) -> None:
@@ -143,10 +160,12 @@ def _containers(given: str, out: str) -> Iterator[str]:
                 yield from (
                     os.path.join(folder, name)  # noqa: PTH118
                     for name in sorted(names)
-                    if kind_of(name) and not name.startswith(".")
+                    if kind_of(name)
+                    and not name.startswith(".")
+                    and os.path.isfile(os.path.join(folder, name))  # noqa: PTH113, PTH118
                 )
     elif os.path.lexists(given):
-        if kind_of(given):
+        if kind_of(given) and os.path.isfile(given):  # noqa: PTH113 - a pipe would be waited for
             yield given
     elif glob.has_magic(given):
         for match in sorted(glob.iglob(given, recursive=True)):  # noqa: PTH207
@@ -155,11 +174,15 @@ def _containers(given: str, out: str) -> Iterator[str]:
 
 def _pictures(given: str) -> Iterator[str]:
     """Yield what of a local argument is left for the search of pictures."""
-    if os.path.lexists(given) and not Path(given).is_dir() and kind_of(given):
+    if kind_of(given) and os.path.isfile(given):  # noqa: PTH113
         return
     if not os.path.lexists(given) and glob.has_magic(given):
         matches = sorted(glob.iglob(given, recursive=True))  # noqa: PTH207
         if any(kind_of(match) for match in matches):
-            yield from (match for match in matches if Path(match).is_dir() or not kind_of(match))
+            yield from (
+                match
+                for match in matches
+                if not (kind_of(match) and os.path.isfile(match))  # noqa: PTH113
+            )
             return
     yield given

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cutline.batch.engine import HERE, connected, in_a_pool, one_sentence, room
+from cutline.batch.engine import HERE, check_ray, connected, in_a_pool, one_sentence, room
 from cutline.batch.inputs import find_inputs
 from cutline.batch.rows import SUFFIXES, check_form
 from cutline.batch.shards import Shard, digest, plan
@@ -152,6 +152,7 @@ class BatchRun:
         """
         if not self.todo:
             return
+        check_ray(address)
         with connected(address), one_sentence():
             from ray.data import from_items
 
@@ -266,6 +267,7 @@ def caption_paths(
     fields = {key: options.pop(key) for key in Captions._fields if key in options}
     captions = Captions(usable_model(model), **fields)
     given = [paths] if isinstance(paths, str) else paths
+    check_ray(address)
     with BatchRun.open(given, out, captions, form=form, resume=resume, **options) as run:
         summary = Summary(
             shards=len(run.files), before=len(run.files) - len(run.todo), problems=run.problems

@@ -80,9 +80,10 @@ def check_options(address: str | None, plan: RayPlan, others: dict[str, bool]) -
 
 def caption_on_ray(images: list[str], exclude: list[str], address: str, plan: RayPlan) -> Tally:
     """Caption what is there into shards."""
-    from cutline.batch import BatchRun, Captions, usable_model
+    from cutline.batch import BatchRun, Captions, check_ray, usable_model
 
     tally, form = Tally(), "parquet" if plan.form in (None, "parquet") else "jsonl"
+    check_ray(address)
     given: list[tuple[str | None, str]] = []
     captions = Captions(
         usable_model(str(chosen_model(plan.model))),
