@@ -39,8 +39,10 @@ _TRAIN = [
     "torchvision",
 ]
 _SERVE = ("fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn")
+_RAY = ("fsspec", "pyarrow", "ray")
 _EXTRAS = {
     **dict.fromkeys(_TRAIN, "train"),
+    **dict.fromkeys(_RAY, "ray"),
     **dict.fromkeys(_SERVE, "serve"),
     "matplotlib": "explain",
 }

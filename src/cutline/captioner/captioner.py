@@ -96,14 +96,14 @@ class Captioner:
         given = {key: value for key, value in changes.items() if value is not None}
         return change_search(self.config.search, given)
 
-    def square(self, image: ImageLike, *, strict: bool = False) -> Square:
+    def square(self, image: ImageLike, *, strict: bool = False, name: str | None = None) -> Square:
         """Read a picture and make it square; small, so that many fit into memory.
 
-        `strict` refuses one that lacks its end, however little.
+        `strict` refuses one that lacks its end, however little; `name` is what messages call it.
         """
         preprocessing = self.config.preprocessing
         with self.timings.part("read"):
-            picture = read_image(image, shrink_to=preprocessing.size, strict=strict)
+            picture = read_image(image, shrink_to=preprocessing.size, name=name, strict=strict)
         with self.timings.part("resize"):
             return Square(preprocessing.square(picture), preprocessing.area(*picture.size))
 

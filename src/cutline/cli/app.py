@@ -16,6 +16,7 @@ from cutline.cli import (
     serve,
     train,
 )
+from cutline.cli.on_ray import OptionalAddress
 
 __all__ = ["app"]
 
@@ -33,7 +34,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("score")(score.score)
 app.command("average")(average.average)
 app.command("calibrate")(calibrate.calibrate)
-app.command("caption")(caption.caption)
+app.command("caption", cls=OptionalAddress)(caption.caption)
 app.command("explain")(explain.explain)
 app.command("serve")(serve.serve)
 app.command("export")(export.export)

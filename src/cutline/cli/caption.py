@@ -11,9 +11,10 @@ from cutline.cli.captioning import Captioning, Plan
 from cutline.cli.console import say
 from cutline.cli.drawn import check_outside
 from cutline.cli.lists import Precision, chosen_model
+from cutline.cli.on_ray import RayPlan, caption_on_ray, check_options
 from cutline.cli.outputs import HELD, Wishes, opened
 from cutline.cli.pictures import Asked, pictures
-from cutline.cli.tally import Tally
+from cutline.cli.tally import Tally, tell_stop
 from cutline.cli.watching import Ending, check_watchable, watch
 from cutline.errors import UsageError
 from cutline.files import printable
@@ -24,13 +25,17 @@ __all__ = ["caption"]
 
 
 class Format(StrEnum):
-    """Formats of captions. `json` and `jsonl` are the same: an object a line."""
+    """Formats of captions. `json` and `jsonl` are the same: an object a line.
+
+    `parquet` is for shards.
+    """
 
     TEXT = "text"
     JSON = "json"
     JSONL = "jsonl"
     CSV = "csv"
     COCO = "coco"
+    PARQUET = "parquet"
 
 
 def caption(
@@ -43,8 +48,11 @@ def caption(
         typer.Option(help="A model; default: $CUTLINE_MODEL, or Cutline's own."),
     ] = None,
     form: Annotated[
-        Format, typer.Option("--format", help="How captions are written; json is a line each.")
-    ] = Format.TEXT,
+        Format | None,
+        typer.Option(
+            "--format", help="How captions are written; json is a line each. Default: text."
+        ),
+    ] = None,
     sidecar: Annotated[
         str,
         typer.Option(help="Write beside photo.jpg: txt,caption,json,xmp (photo.jpg.xmp, merged)."),
@@ -70,7 +78,10 @@ def caption(
     watching: Annotated[
         bool, typer.Option("--watch", help="Go on with pictures that come, until Ctrl-C.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Write to this file instead.")] = None,
+    out_name: Annotated[
+        str | None,
+        typer.Option("--out", metavar="<path>", help="Write to this file instead."),
+    ] = None,
     figure: Annotated[
         Path | None,
         typer.Option(help="Write the picture with its caption: a .png or .jpg file, or a folder."),
@@ -98,18 +109,71 @@ def caption(
     timings: Annotated[
         bool, typer.Option("--timings", help="Print at the end how long each part took.")
     ] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[ADDRESS]",
+            help="Caption on Ray, here or on a cluster (HOST:PORT), into shards in the folder "
+            "--out; also pictures in Parquet files and tars, and at addresses such as s3://.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Of --ray. Default: as many as there are CPUs for.")
+    ] = None,
+    shard_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Pictures in a shard. Default: a 256th, 100 to 10,000."),
+    ] = None,
+    column: Annotated[
+        str | None, typer.Option(help="Of the pictures in Parquet files, if there are several.")
+    ] = None,
 ) -> None:
     """Caption any number of pictures, in bounded memory.
 
     Exit code 1 when some could not be captioned (each is named, the rest is done), 2 when none.
     """
+    on_ray = RayPlan(
+        out_name,
+        form.value if form else None,
+        resume,
+        model,
+        precision,
+        beam,
+        batch_size,
+        threads,
+        strict,
+        workers,
+        shard_size,
+        column,
+    )
+    others = {
+        "--sidecar": bool(sidecar),
+        "--skip-existing": skip_existing,
+        "--overwrite": overwrite,
+        "--append": append,
+        "--prefix": bool(prefix),
+        "--suffix": bool(suffix),
+        "--at-least": at_least > 0,
+        "--watch": watching,
+        "--figure": figure is not None,
+        "--font": font is not None,
+        "--force": force,
+        "--timings": timings,
+    }
+    check_options(ray, on_ray, others)
+    if ray is not None:
+        tally = caption_on_ray(images, exclude or [], ray, on_ray)
+        if tally.code:
+            raise typer.Exit(tally.code)
+        return
+    out = None if out_name is None else Path(out_name)
     kinds = sidecar_kinds(sidecar)
     existing = _existing(kinds, skip_existing=skip_existing, overwrite=overwrite, append=append)
     if force and existing is None:
         existing = Existing.OVERWRITE
     wishes = Wishes(
         out,
-        form.value,
+        (form or Format.TEXT).value,
         kinds,
         existing or Existing.KEEP,
         resume=resume,
@@ -171,7 +235,7 @@ def _once(
                     outputs.write(row, tally)
                 captioning.tell_timings()
         except (UsageError, KeyboardInterrupt) as stop:
-            _tell_stop(stop, tally, again=wishes.writes)
+            tell_stop(stop, tally, again=wishes.writes)
     if tally.failed or tally.held or wishes.writes or not asked.single:
         _tell_end(wishes, tally)
     return tally
@@ -258,14 +322,3 @@ def _tell_end(wishes: Wishes, tally: Tally) -> None:
     if tally.held and wishes.place is not None:
         say(f"What is held back is listed in {printable(wishes.place / HELD)}.")
     say(str(tally))
-
-
-def _tell_stop(stop: BaseException, tally: Tally, *, again: bool) -> None:
-    """Say what a run had done when it stopped; an error after captions is one of the failures."""
-    if isinstance(stop, KeyboardInterrupt):
-        more = " The same command with --resume goes on." if again else ""
-        say(f"{tally}{more}")
-        raise stop
-    if not tally.captioned:
-        raise stop
-    tally.fail(f"{stop} The same command with --resume goes on.")

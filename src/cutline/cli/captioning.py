@@ -17,7 +17,7 @@ from cutline.results import Row
 if TYPE_CHECKING:
     from cutline.captioner import Captioner
 
-__all__ = ["Captioning", "Plan"]
+__all__ = ["Captioning", "Plan", "progress"]
 
 EVERY = 60.0  # seconds between lines of progress where there is no terminal
 
@@ -66,11 +66,11 @@ class Captioning:
     def rows(self, paths: list[Path]) -> Iterator[Row]:
         """Caption pictures as they are read."""
         search = self.captioner.search(beam=self._plan.beam)
-        with _progress(len(paths), shown=self._plan.bar) as progress:
+        with progress(len(paths), shown=self._plan.bar) as advance:
 
             def failed(path: Path, reason: str) -> None:
                 self._tally.fail(reason, path)
-                progress(1)
+                advance(1)
 
             for path, caption in self.captioner.caption_each(
                 takewhile(lambda _: not self.stopped(), paths),
@@ -81,7 +81,7 @@ class Captioning:
                 batch_size=self._plan.batch_size,
             ):
                 yield Row(path, caption, self.captioner.name)
-                progress(1)
+                advance(1)
 
     def tell_timings(self) -> None:
         """Say where the time went, if it was asked."""
@@ -90,7 +90,7 @@ class Captioning:
 
 
 @contextmanager
-def _progress(total: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
+def progress(total: int, *, shown: bool = True) -> Iterator[Callable[[int], None]]:
     """Show a bar on a terminal; elsewhere say every minute how far it is, and how much is left."""
     started = told = time.monotonic()
     done = 0

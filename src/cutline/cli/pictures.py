@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Asked", "pictures"]
+__all__ = ["Asked", "expanded", "pictures"]
 
 MARKS = {
     codecs.BOM_UTF8: "utf-8",
@@ -38,7 +38,7 @@ def pictures(arguments: list[str], exclude: list[str] | None = None) -> Asked:
 
     single = len(arguments) == 1 and arguments[0] != "-" and os.path.isfile(arguments[0])  # noqa: PTH113
     problems: list[tuple[str | None, str]] = []
-    found = find_images(list(_expanded(arguments, problems)), exclude=exclude or ())
+    found = find_images(list(expanded(arguments, problems)), exclude=exclude or ())
     problems += found.problems
     each: dict[str, Path] = {}
     for path in found.files:  # one picture may be reached through several links to its folder
@@ -46,7 +46,8 @@ def pictures(arguments: list[str], exclude: list[str] | None = None) -> Asked:
     return Asked(list(each.values()), problems, found.notes, single)
 
 
-def _expanded(arguments: list[str], problems: list[tuple[str | None, str]]) -> Iterator[str]:
+def expanded(arguments: list[str], problems: list[tuple[str | None, str]]) -> Iterator[str]:
+    """Yield arguments, the list on standard input in the place of `-`; what is wrong with it."""
     if "-" not in arguments:
         yield from arguments
         return

@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cutline.cli.console import complain
+from cutline.cli.console import complain, say
 from cutline.errors import UsageError
 from cutline.results import FailureList
 
-__all__ = ["Tally", "duration"]
+__all__ = ["Tally", "duration", "tell_stop"]
 
 LONG = 30  # seconds; a run that takes longer says how long
 
@@ -55,16 +55,17 @@ class Tally:
         if self.listed is not None:
             self.listed.settle(image)
 
-    def fail(self, sentence: str, image: Path | str | None = None) -> None:
+    def fail(self, sentence: str, image: Path | str | None = None, *, told: bool = True) -> None:
         """Count and tell what failed, and list it where it is a picture that did.
 
-        A picture counts once, by its first failure.
+        A picture counts once, by its first failure. Without `told` it is only counted.
         """
         if image is None or str(image) not in self._pictures:
             self.failed[_kind(sentence)] += 1
         if image is not None:
             self._pictures.add(str(image))
-        complain(sentence)
+        if told:
+            complain(sentence)
         if image is None or self.listed is None:
             return
         try:
@@ -109,6 +110,20 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours:,} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def tell_stop(stop: BaseException, tally: Tally, *, again: bool) -> None:
+    """Say what a run had done when it stopped; an error after captions is one of the failures.
+
+    `again`: the same command can go on.
+    """
+    if isinstance(stop, KeyboardInterrupt):
+        more = " The same command with --resume goes on." if again else ""
+        say(f"{tally}{more}")
+        raise stop
+    if not tally.captioned:
+        raise stop
+    tally.fail(f"{stop} The same command with --resume goes on.")
 
 
 def _kind(sentence: str) -> str:
