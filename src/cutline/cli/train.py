@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cutline.cli.console import say
+from cutline.errors import CutlineError
 
 __all__ = ["train"]
 
@@ -30,8 +31,16 @@ def train(
     plan = read_recipe(path, changes or ())
     folder = out or Path("runs") / f"{path.parent.name}-{path.stem}"
     from cutline.training import train as run
+    from cutline.training.devices import is_first, is_first_of_node
 
-    result = run(plan, folder, resume=resume, say=say)
+    try:
+        result = run(plan, folder, resume=resume, say=say)
+    except CutlineError:
+        if is_first_of_node():
+            raise
+        raise typer.Exit(2) from None
+    if not is_first():
+        return
     figure = plan.training.monitor
     search = figure.removeprefix("val/cider_").replace("_", " ")
     best = max(result.history, key=lambda row: row[figure])

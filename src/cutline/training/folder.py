@@ -1,7 +1,7 @@
 """Run folder: made new, or continued by the same recipe.
 
-Everything may differ that changes no step of what was trained: threads, the compiler, how many
-epochs there shall be, and the patience.
+Everything may differ that changes no step of what was trained: threads, devices, the compiler, how
+many epochs there shall be, and the patience.
 """
 
 import math
@@ -19,7 +19,7 @@ from cutline.training.checkpoints import read_epochs
 __all__ = ["CHECKPOINT", "prepare"]
 
 CHECKPOINT, RECIPE = "checkpoint.safetensors", "recipe.yaml"
-FREE = {"training": {"threads", "compile", "epochs", "patience"}}
+FREE = {"training": {"threads", "devices", "nodes", "compile", "epochs", "patience"}}
 
 
 def prepare(out: Path, recipe: Recipe, *, resume: bool) -> list[str]:

@@ -35,7 +35,9 @@ class Lines(Callback):
         self.console = Console()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Print the figures of the epoch."""
+        """Print the figures of the epoch; one process does it."""
+        if not trainer.is_global_zero:
+            return
         found = trainer.callback_metrics
         shown = {
             "loss": found.get("train/cross_entropy_per_word"),
