@@ -186,6 +186,46 @@ def test_an_index_without_its_table_is_not_believed_after_a_kill(tmp_path):
     assert (table.features == expected(range(2 * BATCH)).astype(np.float16)).all()
 
 
+@pytest.mark.parametrize("at", [0.1, 0.5, 0.99])
+def test_a_byte_that_has_changed_is_found_and_the_features_are_made_again(tmp_path, at):
+    pictures = spots(3 * BATCH + 1)
+    compute(tmp_path, pictures, Encoder())
+    change_a_byte(homes(tmp_path)[0] / "features.npy", at)
+    encode = Encoder()
+    table = compute(tmp_path, pictures, encode)
+    assert encode.batches
+    assert (table.features == expected(range(len(pictures))).astype(np.float16)).all()
+
+
+def test_a_byte_that_has_changed_after_a_kill_is_found(tmp_path):
+    pictures = spots(20 * BATCH)
+    with pytest.raises(KeyboardInterrupt):
+        compute(tmp_path, pictures, Encoder(breaks_at=9))
+    change_a_byte(homes(tmp_path)[0] / "features.npy", 0.3)
+    encode = Encoder()
+    table = compute(tmp_path, pictures, encode)
+    assert len(encode.batches) == 20
+    assert (table.features == expected(range(len(pictures))).astype(np.float16)).all()
+
+
+def test_a_cache_of_a_version_without_checksums_is_read(tmp_path):
+    compute(tmp_path, spots(3), Encoder())
+    path = homes(tmp_path)[0] / "index.json"
+    index = json.loads(path.read_text())
+    del index["checksums"]
+    path.write_text(json.dumps(index))
+    encode = Encoder()
+    assert (compute(tmp_path, spots(3), encode).features == expected(range(3))).all()
+    assert not encode.batches
+
+
+def change_a_byte(path: Path, at: float) -> None:
+    content = bytearray(path.read_bytes())
+    header = 128  # bytes, of which some are padding
+    content[header + int(at * (len(content) - header))] ^= 0x40
+    path.write_bytes(content)
+
+
 # --- side by side
 
 

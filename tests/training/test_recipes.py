@@ -74,7 +74,7 @@ def test_a_shipped_recipe_builds_and_takes_a_step(path):
     )
     trainer.fit(module, batches(images, batch_size=2))
     assert trainer.global_step == 1
-    figure = "reward" if recipe.training.objective == "self_critical" else "loss"
+    figure = "reward" if recipe.training.objective == "self_critical" else "loss_per_caption"
     assert trainer.callback_metrics[f"train/{figure}"].isfinite()
     moved = {
         key for key, value in network.named_parameters() if not torch.equal(value, before[key])

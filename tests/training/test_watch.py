@@ -150,7 +150,7 @@ def test_a_step_that_half_precision_left_out_does_not_end_a_training(monkeypatch
 
     def scaling(*, plugins, precision, **options):  # as on a GPU
         plugins = [*plugins, MixedPrecision(precision, "cpu")]
-        return trainer(plugins=plugins, accelerator="cpu", **options)
+        return trainer(plugins=plugins, **{**options, "accelerator": "cpu"})
 
     trainer = run_file.L.Trainer
     monkeypatch.setattr(run_file.L, "Trainer", scaling)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cutline.cli.console import say
+from cutline.errors import CutlineError
 
 __all__ = ["train"]
 
@@ -29,10 +30,17 @@ def train(
     path = find_recipe(recipe)
     plan = read_recipe(path, changes or ())
     folder = out or Path("runs") / f"{path.parent.name}-{path.stem}"
-    from cutline.training import named, rank
+    from cutline.training import is_first, is_first_of_node, named, rank
     from cutline.training import train as run
 
-    result = run(plan, folder, resume=resume, say=say)
+    try:
+        result = run(plan, folder, resume=resume, say=say)
+    except CutlineError:
+        if is_first_of_node():
+            raise
+        raise typer.Exit(2) from None
+    if not is_first():
+        return
     figure = plan.training.monitored
     best = max(result.history, key=lambda row: rank(row, figure))
     say(

@@ -238,7 +238,9 @@ class TrainingConfig(Config):
         SelfCriticalConfig(), description="used when objective is self_critical"
     )
     epochs: int = Field(10, gt=0, description="passes over the training images")
-    batch_size: int = Field(32, gt=0, description="images in a batch, each with its captions")
+    batch_size: int = Field(
+        32, gt=0, description="images in a batch, each with its captions; of all devices together"
+    )
     optimizer: Literal["AdamW", "Adam", "SGD", "RMSprop"] = Field(
         "AdamW", description="PyTorch's optimiser of that name: AdamW, Adam, SGD, RMSprop"
     )
@@ -288,6 +290,13 @@ class TrainingConfig(Config):
     threads: int | None = Field(
         None, gt=0, description="CPU threads; default: one or all, whichever is faster at the start"
     )
+    devices: int | None = Field(
+        None,
+        gt=0,
+        description="GPUs or CPU processes of each machine that share each batch; default: all "
+        "GPUs, or one CPU process",
+    )
+    nodes: int = Field(1, gt=0, description="machines that train together")
     compile: bool | None = Field(
         None,
         description="compile inner loops, on a CPU with a C++ compiler; default: in long trainings",

@@ -4,13 +4,14 @@ Shapes: `B` images, `K` captions an image, `T` words, `S` side in pixels, `R` re
 size.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
 
 from cutline.data.augment import Augment, sided
 from cutline.data.cache import Bytes, Halves
@@ -19,7 +20,17 @@ from cutline.images.unreadable import Unreadable, attempt
 from cutline.preprocessing import Preprocessing
 from cutline.vocabulary import Vocabulary
 
-__all__ = ["Batch", "CaptionedImages", "EpochShuffle", "Inputs", "Pictures", "Turn", "batches"]
+__all__ = [
+    "Batch",
+    "CaptionedImages",
+    "EpochShuffle",
+    "Inputs",
+    "Pictures",
+    "Shares",
+    "Turn",
+    "batches",
+    "collate",
+]
 
 KEPT_IN_MEMORY = 1 << 30  # bytes of decoded pictures
 
@@ -145,14 +156,49 @@ class EpochShuffle(Sampler[Turn]):
         return (Turn(row, self.epoch) for row in order.tolist())
 
 
+class Shares(Sampler[list[Any]]):
+    """The images of each batch that process `rank` of `size` reads: every `size`-th of them.
+
+    The processes together read each batch of one process, each image once; a share may be empty.
+    """
+
+    def __init__(self, sampler: Sampler[Any], *, batch_size: int, rank: int, size: int) -> None:
+        self.sampler: Any = sampler  # Lightning sets its epoch
+        self.batch_size = batch_size
+        self.rank = rank
+        self.size = size
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.sampler) / self.batch_size)
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        order = list(self.sampler)
+        for start in range(0, len(order), self.batch_size):
+            yield order[start : start + self.batch_size][self.rank :: self.size]
+
+
 def batches(
     images: CaptionedImages,
     *,
     batch_size: int,
     sampler: Sampler[Turn] | None = None,
     workers: int = 0,
+    rank: int = 0,
+    size: int = 1,
 ) -> DataLoader[Any]:
-    """Load batches of `batch_size` images, in the order of `sampler`."""
+    """Load batches of `batch_size` images, in the order of `sampler`.
+
+    Of `size` processes the one of `rank` loads its share of each batch, see `Shares`.
+    """
+    if size > 1:
+        order: Sampler[Any] = sampler or SequentialSampler(images)
+        return DataLoader(
+            images,
+            batch_sampler=Shares(order, batch_size=batch_size, rank=rank, size=size),
+            collate_fn=collate,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+        )
     return DataLoader(
         images,
         batch_size=batch_size,

@@ -5,10 +5,12 @@ description and weights, and each picture's name, size and date. In it:
 
     features.npy     half precision, (images, R, D), filled from the front
     progress.json    how many rows are filled; written after the rows have reached the disk
-    index.json       written last, so its existence means the cache is whole
+    index.json       written last, so its existence means the cache was whole; with a checksum of
+                     each batch of rows
     lock             held by the run that fills it; others wait, and read what it computed
 
 A run killed on the way goes on from `progress.json`, and so does one that found the disk full.
+Rows that have changed since they were written are computed again.
 Rows are written to the file, not to memory mapped to it: a full disk is an error, not a bus error.
 
 Shapes: `B` images, `S` the side of the encoder's input, `R` regions, `D` feature size.
@@ -18,11 +20,12 @@ import hashlib
 import io
 import json
 import os
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -82,8 +85,8 @@ def cached_features(
             with _alone(home, progress) as done:
                 table, shown = _table(home, layout), done
                 if table is None:
-                    failed = _fill(home, pictures, layout, square, encode, progress, done)
-                    table = _finish(home, failed, {"key": dict(key), "shape": layout.whole})
+                    state = _fill(home, pictures, layout, square, encode, progress, done)
+                    table = _finish(home, state, {"key": dict(key), "shape": layout.whole})
                     shown = len(pictures)
         progress(len(pictures) - shown)
     return table
@@ -109,7 +112,7 @@ def _alone(home: Path, progress: Callable[[int], None]) -> Iterator[int]:
         try:
             lock.acquire(timeout=1)
         except Timeout:
-            rows, _ = _filled(home)
+            rows = _filled(home).rows
             progress(rows - shown)
             shown = rows
         else:
@@ -142,26 +145,43 @@ def _table(home: Path, layout: _Layout) -> FeatureTable | None:
         content = json.loads((home / INDEX).read_text(encoding="utf-8"))
         failed = {int(row): str(reason) for row, reason in content["failed"].items()}
         features = np.load(home / TABLE, mmap_mode="r")
+        sums = content.get("checksums")  # of an older version: none
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, EOFError):
         return None
     whole = features.shape == layout.whole and features.dtype == np.float16
+    if whole and sums is not None:
+        starts = range(0, len(features), BATCH)
+        whole = [zlib.crc32(features[start : start + BATCH].data) for start in starts] == sums
     return FeatureTable(features, failed) if whole else None
 
 
-def _filled(home: Path, layout: _Layout | None = None) -> tuple[int, dict[str, str]]:
-    """Return how many rows are filled, and which of them failed; with `layout`, look closely."""
+class _State(NamedTuple):
+    """Rows that are filled, those that failed and why, and a checksum of each batch of rows."""
+
+    rows: int
+    failed: dict[str, str]
+    checksums: list[int]
+
+
+def _filled(home: Path, layout: _Layout | None = None) -> _State:
+    """Return what is filled; with `layout`, only what is as it was written."""
+    nothing = _State(0, {}, [])
     try:
-        state = json.loads((home / LOG).read_text(encoding="utf-8"))
-        rows, failed = int(state["rows"]), dict(state["failed"])
-        if layout is not None:
-            with (home / TABLE).open("rb") as file:
-                if file.read(len(layout.header)) != layout.header:
-                    return 0, {}
-                if file.seek(0, os.SEEK_END) < layout.end(rows):
-                    return 0, {}
+        state = _State(**json.loads((home / LOG).read_text(encoding="utf-8")))
+        if layout is None or not state.rows:
+            return state
+        with (home / TABLE).open("rb") as file:
+            if file.read(len(layout.header)) != layout.header:
+                return nothing
+            if file.seek(0, os.SEEK_END) < layout.end(state.rows):
+                return nothing
+            file.seek(layout.end(0))
+            for checksum in state.checksums:
+                if zlib.crc32(file.read(BATCH * layout.row)) != checksum:
+                    return nothing
     except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return 0, {}
-    return rows, failed
+        return nothing
+    return state if state.rows == BATCH * len(state.checksums) else nothing
 
 
 def _fill(
@@ -172,10 +192,10 @@ def _fill(
     encode: Callable[[Bytes], NDArray[np.floating[Any]]],
     progress: Callable[[int], None],
     shown: int,
-) -> dict[str, str]:
-    """Compute the rows that are not there yet; return which failed, and why."""
+) -> _State:
+    """Compute the rows that are not there yet."""
     (home / INDEX).unlink(missing_ok=True)
-    done, failed = _filled(home, layout)
+    done, failed, checksums = _filled(home, layout)
     progress(done - shown)
     try:
         with (home / TABLE).open("r+b" if done else "wb") as file:
@@ -187,33 +207,34 @@ def _fill(
                 rows = range(start, min(start + BATCH, len(pictures)))
                 found = _features([pictures[row] for row in rows], layout, square, encode)
                 failed |= {str(start + at): reason for at, reason in found.failed.items()}
+                checksums.append(zlib.crc32(found.features.data))
                 file.write(found.features.tobytes())
                 progress(len(rows))
-                if start // BATCH % 8 == 7:
+                if start // BATCH % 8 == 7 and len(rows) == BATCH:
                     _sync(file)
-                    _write(home / LOG, {"rows": rows[-1] + 1, "failed": failed})
+                    _write(home / LOG, _State(rows[-1] + 1, failed, checksums)._asdict())
             _sync(file)
     except OSError:
         _cut_back(home, layout)
         raise
-    return failed
+    return _State(len(pictures), failed, checksums)
 
 
 def _cut_back(home: Path, layout: _Layout) -> None:
     """Keep of a table that could not be written only the rows to go on from."""
     with suppress(OSError):
-        done, _ = _filled(home, layout)
+        done = _filled(home, layout).rows
         if done:
             os.truncate(home / TABLE, layout.end(done))
         else:
             (home / TABLE).unlink(missing_ok=True)
 
 
-def _finish(home: Path, failed: Mapping[str, str], facts: Mapping[str, Any]) -> FeatureTable:
+def _finish(home: Path, state: _State, facts: Mapping[str, Any]) -> FeatureTable:
     """Write the index, by which a cache is whole; read it."""
-    _write(home / INDEX, {**facts, "failed": failed})
+    _write(home / INDEX, {**facts, "failed": state.failed, "checksums": state.checksums})
     (home / LOG).unlink(missing_ok=True)
-    reasons = {int(row): reason for row, reason in failed.items()}
+    reasons = {int(row): reason for row, reason in state.failed.items()}
     return FeatureTable(np.load(home / TABLE, mmap_mode="r"), reasons)
 
 

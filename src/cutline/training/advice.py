@@ -39,8 +39,8 @@ def advise_on_steps(recipe: Recipe, steps: int) -> list[str]:
     if steps < FEW_STEPS and training.start_from is None:
         epochs = -(-FEW_STEPS * training.epochs // steps)
         notes.append(
-            f"warning: the run has {steps} steps only, and a captioner learns little in fewer than "
-            f"{FEW_STEPS}; type training.epochs={epochs} (the best epoch is kept)"
+            f"warning: the run has {steps} step{'s' * (steps > 1)} only, and a captioner "
+            f"learns little in fewer than {FEW_STEPS}; type training.epochs={epochs} (the best epoch is kept)"
         )
     return notes
 

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 
 from cutline.data.batches import Batch
 from cutline.errors import DataError
+from cutline.training.devices import Processes
 from cutline.training.folder import CHECKPOINT
 from cutline.training.selection import epochs_since_best, named, rank
 
@@ -21,7 +22,7 @@ SaveModel = Callable[[Path, dict[str, Any]], None]
 
 
 class Speed(Callback):
-    """Shows captions per second, over the last twenty steps."""
+    """Shows captions per second of all processes, over the last twenty steps."""
 
     def __init__(self) -> None:
         self.marks: list[tuple[float, int]] = []
@@ -39,7 +40,7 @@ class Speed(Callback):
         batch_idx: int,
     ) -> None:
         """Measure."""
-        captions = self.marks[-1][1] + int((batch.lengths > 0).sum())
+        captions = self.marks[-1][1] + int((batch.lengths > 0).sum()) * trainer.world_size
         self.marks = [*self.marks[-20:], (time.perf_counter(), captions)]
         (start, before), (now, after) = self.marks[0], self.marks[-1]
         speed = (after - before) / max(now - start, 1e-9)
@@ -47,11 +48,16 @@ class Speed(Callback):
 
 
 class NameUnreadable(Callback):
-    """Names, once, each picture that has broken since training began, and is left out."""
+    """Names, once, each picture that has broken since training began, and is left out.
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    What several processes have met is named when they meet, before and after validation.
+    """
+
+    def __init__(self, say: Callable[[str], None], processes: Processes) -> None:
         self.say = say
+        self.processes = processes
         self.named: set[str] = set()
+        self.broken: dict[str, str] = {}
         self.read = 0
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -67,7 +73,8 @@ class NameUnreadable(Callback):
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Refuse an epoch that has read nothing, before it is judged and saved."""
-        if not self.read:
+        self._meet()
+        if not sum(self.processes.gathered(self.read)):
             raise DataError(
                 "Not one training picture can be read any more, so training stops; put them back "
                 "and go on with --resume."
@@ -84,11 +91,23 @@ class NameUnreadable(Callback):
         """Name those of a batch."""
         self._name(batch, "left out of the score")
 
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Name those of validation."""
+        self._meet()
+
     def _name(self, batch: Batch, what: str) -> None:
         for picture in batch.unreadable:
-            if picture.name not in self.named:
-                self.named.add(picture.name)
-                self.say(f"warning: {what} from now on: {picture.reason}")
+            self.broken.setdefault(picture.name, f"warning: {what} from now on: {picture.reason}")
+        if self.processes.size == 1:
+            self._meet()
+
+    def _meet(self) -> None:
+        for found in self.processes.gathered(self.broken):
+            for name, warning in found.items():
+                if name not in self.named:
+                    self.named.add(name)
+                    self.say(warning)
+        self.broken = {}
 
 
 class StopEarly(Callback):

@@ -1,7 +1,7 @@
 """Run folder: made new, or continued by the same recipe.
 
-Everything may differ that changes no step of what was trained: threads, the compiler, how many
-epochs there shall be, the patience, and what is logged.
+Everything may differ that changes no step of what was trained: threads, devices, the compiler, how
+many epochs there shall be, the patience, and what is logged.
 """
 
 import math
@@ -20,7 +20,17 @@ __all__ = ["CHECKPOINT", "prepare"]
 
 CHECKPOINT, RECIPE = "checkpoint.safetensors", "recipe.yaml"
 FREE = {
-    "training": {"threads", "compile", "epochs", "patience", "logger", "log_every", "log_images"}
+    "training": {
+        "threads",
+        "devices",
+        "nodes",
+        "compile",
+        "epochs",
+        "patience",
+        "logger",
+        "log_every",
+        "log_images",
+    }
 }
 
 

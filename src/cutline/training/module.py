@@ -15,14 +15,15 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from cutline.captioner import Caption, Encoded, generate
 from cutline.config import TEACHER_FORCED_LOSS, Recipe
-from cutline.data.batches import Batch
-from cutline.errors import DataError
+from cutline.data.batches import Batch, collate
+from cutline.errors import DataError, UsageError
 from cutline.metrics import score
 from cutline.network import Network, TorchBackend
 from cutline.search import Words
 from cutline.training.advice import advise_on_steps
 from cutline.training.clip import clip_gradient
-from cutline.training.objectives import Loss, Objective, read_references
+from cutline.training.devices import Processes
+from cutline.training.objectives import Loss, Objective, read_references, together
 from cutline.training.optimizer import Optimization, build_optimizer
 from cutline.training.schedule import Factor, Plateau, build_schedule, own_words
 from cutline.training.selection import rank
@@ -53,6 +54,7 @@ class TrainingModule(L.LightningModule):
         references: Mapping[str, Sequence[str]],
         objective: Objective,
         watch: Watch,
+        processes: Processes | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -61,6 +63,8 @@ class TrainingModule(L.LightningModule):
         self.recipe = recipe
         self.references = references
         self.watch = watch
+        self.processes = processes or Processes()
+        self.stand_in: Batch | None = None
         self.made: Loss | None = None  # of the step that is being done
         self.captions: dict[str, str] = {}
         self.sampled = set(islice(references, recipe.training.log_images))
@@ -86,17 +90,28 @@ class TrainingModule(L.LightningModule):
         self.network.decoder.begin_epoch(self.current_epoch + 1)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Make dropout a function of the seed and the step, so that a resumed run repeats it."""
-        torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
+        """Make dropout a function of the seed and the step, so that a resumed run repeats it.
+
+        Each process has random numbers of its own.
+        """
+        step = self.recipe.seed * 1_000_003 + self.global_step
+        torch.manual_seed(step + (self.processes.rank << 40))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
-        """Return what the objective makes small, and log its figures; nothing of nothing."""
+        """Return what the objective makes small, and log its figures; nothing of nothing.
+
+        Of several processes one without an image waits for the gradient of the others.
+        """
         self.made = None
-        if not batch.ids:
-            return None
+        self.processes.absent = not batch.ids
+        if self.processes.absent:
+            if self.processes.size == 1:
+                return None
+            batch = self._stand_in()
         plan = self.recipe.training.scheduled_sampling
         sampling = own_words(plan, self.current_epoch + 1)
-        loss: Loss = self.objective(self.network, batch, sampling=sampling)
+        own: Loss = self.objective(self.network, batch, sampling=sampling)
+        loss, share = together(own, self.processes)
         self.made = loss
         for name, figure in loss.figures.items():
             self.log(f"train/{name}", figure, on_step=True, on_epoch=True, batch_size=loss.captions)
@@ -110,11 +125,12 @@ class TrainingModule(L.LightningModule):
             logger=False,
             batch_size=loss.captions,
         )
-        return loss.value
+        return own.value if self.processes.size == 1 else own.value * share
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score the words of the references, and caption the images, in full precision."""
         if not batch.ids:
+            self._check("cross-entropy", self.judged.new_zeros(()))
             return
         width = self.recipe.training.validate_beam
         search = self.recipe.search.model_copy(update={"beam": width})
@@ -122,7 +138,7 @@ class TrainingModule(L.LightningModule):
         with torch.autocast(self.device.type, enabled=False):
             features = self.network.features(batch.inputs)
             _, words = read_references(self.network.decoder, features, batch, special)
-            self._check("cross-entropy", float(words.cross_entropy))
+            self._check("cross-entropy", words.cross_entropy)
             backend = TorchBackend(self.network)
             encoded = Encoded(features.grid, features.pooled)
             found = generate(backend, encoded, self.vocabulary, search)
@@ -139,14 +155,18 @@ class TrainingModule(L.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Forget the epoch before."""
+        self.processes.absent = False
         self.captions = {}
         self.samples = {}
         self.judged = torch.zeros(4, device=self.device)
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of the captions, and how the references' words were foreseen."""
-        total: Any = self.trainer.strategy.reduce(self.judged, reduce_op="sum")
-        captions = self._all_captions()
+        total = self.processes.total(self.judged)
+        made = {k: v for part in self.processes.gathered(self.captions) for k, v in part.items()}
+        captions = {image: made[image] for image in self.references if image in made}
+        parts = self.processes.gathered(self.samples)
+        self.samples = {image: sample for part in parts for image, sample in part.items()}
         if not captions:
             raise DataError(
                 "Not one validation picture can be read any more, so training stops; put them back "
@@ -186,6 +206,8 @@ class TrainingModule(L.LightningModule):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         """Shorten the gradient; Lightning's own refuses fused AdamW when precision is mixed."""
+        if self.processes.absent and self.made is not None and not self.made.captions:
+            optimizer.zero_grad()  # not one process has an image: no step
         norm = clip_gradient(self.parameters(), gradient_clip_val or math.inf)
         if self.made is None:
             return
@@ -213,20 +235,27 @@ class TrainingModule(L.LightningModule):
         words = {image: split(text) for image, text in captions.items()}
         scores = score(words, references, metrics=("CIDEr", "BLEU")).corpus
         for metric in ("CIDEr", "BLEU-4"):
-            self._check(metric, scores[metric])
+            if not math.isfinite(scores[metric]):
+                raise self._not_finite(metric, scores[metric])
         return scores
 
-    def _check(self, what: str, figure: float) -> None:
-        if not math.isfinite(figure):
-            epochs = self.current_epoch
-            raise self.watch.fault(
-                f"{what} on validation is {figure} in epoch {epochs + 1}", epochs
-            )
+    def _check(self, what: str, figure: Tensor) -> None:
+        """Stop all processes if the figure of one of them is not finite."""
+        total = float(self.processes.total(figure))
+        if not math.isfinite(total):
+            raise self._not_finite(what, total)
 
-    def _all_captions(self) -> dict[str, str]:
-        """Gather the captions of all devices."""
-        if self.trainer.world_size == 1:
-            return self.captions
-        gathered: list[Any] = [None] * self.trainer.world_size
-        torch.distributed.all_gather_object(gathered, self.captions)
-        return {image: text for part in gathered for image, text in part.items()}
+    def _not_finite(self, what: str, figure: float) -> UsageError:
+        epochs = self.current_epoch
+        return self.watch.fault(f"{what} on validation is {figure} in epoch {epochs + 1}", epochs)
+
+    def _stand_in(self) -> Batch:
+        """Return the first image that can be read: it is computed, and counts as nothing."""
+        if self.stand_in is None:
+            images: Any = self.trainer.train_dataloader.dataset  # type: ignore[union-attr]
+            found = (collate([images[row]]) for row in range(len(images)))
+            batch = next((batch for batch in found if batch.ids), None)
+            if batch is None:
+                raise DataError("Not one training picture can be read any more.")
+            self.stand_in = self.transfer_batch_to_device(batch, self.device, 0)
+        return self.stand_in

@@ -20,6 +20,7 @@ from cutline.losses import WordLoss, word_loss
 from cutline.metrics import Cider, ptb_tokenize
 from cutline.network import Network, TorchBackend
 from cutline.search import Words
+from cutline.training.devices import Processes
 from cutline.training.reinforce import Reinforce
 from cutline.vocabulary import Vocabulary
 
@@ -30,18 +31,21 @@ __all__ = [
     "SelfCritical",
     "build_objective",
     "read_references",
+    "together",
 ]
 
+PER_WORD = ("cross_entropy_per_word", "top5_accuracy", "attention_peak")
 # After the words of a caption that has ended; no reference contains it otherwise.
 END = "<end>"
 
 
 class Loss(NamedTuple):
-    """A loss, figures to show, and how many captions they are of."""
+    """A loss and figures to show, means over so many captions, or over what `over` says."""
 
     value: Tensor
     figures: dict[str, Tensor]
     captions: int
+    over: Mapping[str, Tensor | int] = {}
 
 
 class Objective(nn.Module):
@@ -59,14 +63,16 @@ class Likelihood(Objective):
     terms of REINFORCE, each caption read with several samples of where to look.
     """
 
-    def __init__(self, recipe: Recipe, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self, recipe: Recipe, vocabulary: Vocabulary, processes: Processes | None = None
+    ) -> None:
         super().__init__()
         config = recipe.decoder
         self.penalty = config.penalty if isinstance(config, SoftConfig | HardConfig) else 0.0
         self.samples = config.samples if isinstance(config, HardConfig) else 1
         self.reinforce: Reinforce | None = None
         if isinstance(recipe.decoder, HardConfig):
-            self.reinforce = Reinforce(recipe.decoder, recipe.data.max_words)
+            self.reinforce = Reinforce(recipe.decoder, recipe.data.max_words, processes)
         self.label_smoothing = recipe.training.label_smoothing
         self.words = Words.of(vocabulary)
 
@@ -91,6 +97,7 @@ class Likelihood(Objective):
             "cross_entropy_per_caption": words.cross_entropy / captions,
             "top5_accuracy": words.top5 / words.words,
         }
+        over: dict[str, Tensor | int] = dict.fromkeys(PER_WORD, words.words)
         if unrolled.attention is not None:
             figures["attention_peak"] = unrolled.attention.amax(-1).sum().detach() / words.words
         if self.penalty and unrolled.attention is not None:
@@ -104,8 +111,10 @@ class Likelihood(Objective):
             terms, more = self.reinforce(
                 unrolled, words.log_likelihood, batch.lengths, steps=batch.words.shape[2] - 1
             )
-            value, figures = value + terms, {**figures, **more}
-        return Loss(value, figures, captions)
+            value = value + terms
+            figures |= {name: mean.value for name, mean in more.items()}
+            over |= {name: mean.over for name, mean in more.items()}
+        return Loss(value, figures, captions, over)
 
     def _sampled_often(self, batch: Batch) -> Batch:
         """Repeat each caption as often as its places are sampled."""
@@ -218,15 +227,43 @@ def read_references(
     return unrolled, judged
 
 
+def together(own: Loss, processes: Processes) -> tuple[Loss, Tensor]:
+    """Merge the losses and figures of all processes, each a mean over its own part of a batch.
+
+    Returns:
+        The loss and the figures of the whole batch, without a gradient; and what the own loss is
+        multiplied by, so that the mean of all gradients, which DDP takes, is that of the batch.
+    """
+    if processes.size == 1:
+        return own, own.value.new_ones(())
+    names = list(own.figures)
+    values = torch.stack([own.value.detach(), *own.figures.values()]).double()
+    over = [own.captions, *(own.over.get(name, own.captions) for name in names)]
+    counts = torch.stack([torch.as_tensor(count).to(values) for count in over])
+    sums = torch.where(counts > 0, values * counts, 0)  # a mean over nothing is no number
+    sums, totals = processes.total(torch.stack([sums, counts]))
+    means = (sums / totals.clamp_min(1)).to(own.value.dtype)
+    captions = 0 if processes.absent else own.captions
+    share = processes.size * captions / totals[0].clamp_min(1)
+    merged = Loss(means[0], dict(zip(names, means[1:], strict=True)), int(totals[0]))
+    return merged, share.to(own.value.dtype)
+
+
 def _tokens(text: str, *, ended: bool) -> list[str]:
     """Tokenize as the scores do; an `<end>` follows where there is one."""
     return [*ptb_tokenize(text), *[END] * ended]
 
 
 def build_objective(
-    recipe: Recipe, vocabulary: Vocabulary, references: Mapping[str, Sequence[str]]
+    recipe: Recipe,
+    vocabulary: Vocabulary,
+    references: Mapping[str, Sequence[str]],
+    processes: Processes | None = None,
 ) -> Objective:
-    """Build what `training.objective` names; `references` are of the training images."""
+    """Build what `training.objective` names; `references` are of the training images.
+
+    `processes` are all that train together.
+    """
     if recipe.training.objective == "self_critical":
         return SelfCritical(recipe, vocabulary, references)
-    return Likelihood(recipe, vocabulary)
+    return Likelihood(recipe, vocabulary, processes)

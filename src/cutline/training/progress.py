@@ -49,7 +49,9 @@ class Lines(Callback):
         self.began = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Print the figures of the epoch, which has been saved by now."""
+        """Print the figures of the epoch, which has been saved by now; one process does it."""
+        if not trainer.is_global_zero:
+            return
         found = trainer.callback_metrics
         shown = {
             "loss per word": found.get("train/cross_entropy_per_word"),

@@ -9,11 +9,13 @@ OUT/tensorboard/             curves, captions, attention (or OUT/csv, OUT/wandb,
 
 import logging
 import math
+import os
 import platform
 import time
 import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,6 +41,15 @@ from cutline.training.checkpoints import SafeCheckpointIO
 from cutline.training.compile import wants_compiler
 from cutline.training.curves import quiet_writer
 from cutline.training.data import Progress, Splits, captioned_images, load_splits
+from cutline.training.devices import (
+    Place,
+    Processes,
+    check_equal,
+    ended_together,
+    environment,
+    find_place,
+    strategy_of,
+)
 from cutline.training.embedding import begin_words
 from cutline.training.folder import CHECKPOINT, prepare
 from cutline.training.loggers import build_logger, check_logger, closing
@@ -81,17 +92,27 @@ def train(
         say: told in a line what was recognised, left out, built.
         progress: starts a progress bar for vectors and features; by default drawn with rich.
 
+    With `training.devices` or `training.nodes` several processes run this, each with a share of
+    each batch; one of them says and writes.
+
     Raises:
-        UsageError: `out` holds something else, or was trained by another recipe.
+        UsageError: `out` holds something else, or was trained by another recipe; or several
+            processes would train another model than one.
     """
     _quieten()
     check_logger(recipe)
     recipe = recipe.model_copy(update={"decoder": admit(recipe.decoder)})
-    going_on = prepare(out, recipe, resume=resume)
+    place = find_place(recipe.training)
+    processes = Processes(place.rank, place.size)
+    if place.rank:
+        say, progress = _nothing, _no_progress
+    going_on = [] if place.rank else prepare(out, recipe, resume=resume)
     checkpoint = out / CHECKPOINT
     resumed = resume and checkpoint.is_file()
     progress = progress or rich_progress
-    torch.set_num_threads(choose_threads(recipe))
+    torch.set_num_threads(choose_threads(recipe, processes=place.devices))
+    if place.size > 1:  # Lightning would choose anew
+        os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))
     torch.set_float32_matmul_precision("medium" if _medium_is_exact() else "highest")
     torch.manual_seed(recipe.seed)
     splits = load_splits(recipe)
@@ -107,8 +128,9 @@ def train(
         say(note)
     if network.encoder.trains and recipe.encoder.batch_norm == "frozen":
         keep_norms(network.encoder)
-    network.to("cuda" if torch.cuda.is_available() else "cpu")
-    loaders, notes = _loaders(splits, network, vocabulary, recipe, progress)
+    check_equal(network, recipe, place)
+    network.to(place.device)
+    loaders, notes = _loaders(splits, network, vocabulary, recipe, progress, place)
     numbers = (words for captions in loaders[0].dataset.captions for words in captions)
     advice = advise(recipe, numbers, validation=len(loaders[1].dataset))
     for note in [*splits.notes, *notes, *advice]:
@@ -123,12 +145,14 @@ def train(
         {example.image_id: example.captions for example in examples}
         for examples in (splits.train, splits.val)
     )
-    objective = build_objective(recipe, vocabulary, train_references)
+    objective = build_objective(recipe, vocabulary, train_references, processes)
     watch = Watch(recipe, out, say)
-    module = TrainingModule(network, vocabulary, recipe, val_references, objective, watch)
+    module = TrainingModule(
+        network, vocabulary, recipe, val_references, objective, watch, processes
+    )
     for note in going_on:
         say(note)
-    trainer = _trainer(recipe, out, keep, LogSamples(splits.val[: recipe.training.log_images]), say)
+    trainer = _trainer(recipe, out, keep, splits, say, place, processes)
     wanted = wants_compiler(
         recipe,
         device=trainer.strategy.root_device.type,
@@ -139,13 +163,23 @@ def train(
     if wanted:
         say("inner loops are compiled: the first steps take some seconds")
     compiled = cache_folder(recipe.data.cache) / "compiled"
-    with closing(trainer.logger), compiling(compiled, wanted=wanted), quiet_writer():
+    with (
+        closing(trainer.logger),
+        compiling(compiled, wanted=wanted),
+        quiet_writer(),
+        ended_together(trainer, place),
+    ):
         trainer.fit(module, *loaders, ckpt_path=checkpoint if resumed else None, weights_only=True)
     return TrainingResult(load(out / "best"), out / "best", keep.history)
 
 
 def _loaders(
-    splits: Splits, network: Network, vocabulary: Vocabulary, recipe: Recipe, progress: Progress
+    splits: Splits,
+    network: Network,
+    vocabulary: Vocabulary,
+    recipe: Recipe,
+    progress: Progress,
+    place: Place,
 ) -> tuple[tuple[Any, Any], list[str]]:
     training = recipe.training
     augment = recipe.data.augment
@@ -162,19 +196,26 @@ def _loaders(
         splits.val, network, vocabulary, recipe, progress, title="validation images"
     )
     order = EpochShuffle(len(train_images), seed=recipe.seed)
-    workers = recipe.data.workers
+    share = partial(batches, workers=recipe.data.workers, rank=place.rank, size=place.size)
     loaders = (
-        batches(train_images, batch_size=training.batch_size, sampler=order, workers=workers),
-        batches(val_images, batch_size=2 * training.batch_size, workers=workers),
+        share(train_images, batch_size=training.batch_size, sampler=order),
+        share(val_images, batch_size=2 * training.batch_size),
     )
     return loaders, list(dict.fromkeys([*notes, *more]))
 
 
 def _trainer(
-    recipe: Recipe, out: Path, keep: KeepModels, samples: LogSamples, say: Say
+    recipe: Recipe,
+    out: Path,
+    keep: KeepModels,
+    splits: Splits,
+    say: Say,
+    place: Place,
+    processes: Processes,
 ) -> L.Trainer:
     training = recipe.training
-    callbacks: list[Callback] = [Speed(), NameUnreadable(say), samples]
+    callbacks: list[Callback] = [Speed(), NameUnreadable(say, processes)]
+    callbacks.append(LogSamples(splits.val[: training.log_images]))
     if training.log_every:
         callbacks.append(StepLines(training.log_every))
     if keep.averaged is not None:
@@ -182,14 +223,16 @@ def _trainer(
     if training.patience:
         callbacks.append(StopEarly(training.patience, training.monitored, say))
     shown = progress_bar(keep)
-    # several devices wait for each gradient, and an encoder on hold has none
-    held = recipe.encoder.unfreeze_epoch > 1 and torch.cuda.device_count() > 1
     return L.Trainer(
         max_epochs=training.epochs,
-        strategy="ddp_find_unused_parameters_true" if held else "auto",
+        accelerator="auto" if place.size == 1 else place.device.type,
+        devices=place.devices,
+        num_nodes=place.nodes,
+        strategy=strategy_of(place, held=recipe.encoder.unfreeze_epoch > 1),
+        use_distributed_sampler=False,
         callbacks=[*callbacks, keep, shown],
         logger=build_logger(recipe, out),
-        plugins=[SafeCheckpointIO()],
+        plugins=[SafeCheckpointIO(), *environment()],
         precision=training.precision,
         gradient_clip_val=training.gradient_clip,
         enable_checkpointing=False,
@@ -253,6 +296,14 @@ def _sizes(network: Network, vocabulary: Vocabulary, recipe: Recipe) -> str:
         f"{len(vocabulary):,} words; encoder {encoder:.1f} million parameters ({state}), "
         f"decoder {decoder:.1f} million"
     )
+
+
+def _nothing(_: str) -> None:
+    """Say nothing: another process does."""
+
+
+def _no_progress(_: str, __: int) -> Callable[[int], None]:
+    return lambda _: None
 
 
 def _medium_is_exact() -> bool:

@@ -4,6 +4,7 @@ A step of a small decoder is thousands of small operations. Threads make it litt
 machine, and ten times slower on a busy one, because they spin for each other. So it is measured.
 """
 
+import os
 import time
 
 import torch
@@ -15,19 +16,23 @@ from cutline.functional import Features
 
 __all__ = ["choose_threads"]
 
+GIVEN = "OMP_NUM_THREADS"
 WORDS, REGIONS, STEPS = 500, 49, 3
 PATIENCE = 1.0  # seconds of measuring for each number of threads
 WORTH_IT = 1.1  # more threads must be this much faster than one
 
 
-def choose_threads(recipe: Recipe) -> int:
+def choose_threads(recipe: Recipe, *, processes: int = 1) -> int:
     """Return the number of threads that trains fastest now, one or as many as torch would use.
 
-    `training.threads` and `OMP_NUM_THREADS=1` are obeyed without measuring.
+    `training.threads` and `OMP_NUM_THREADS=1` are obeyed without measuring. Several processes of a
+    machine share its cores, each an equal part.
     """
     most = torch.get_num_threads()
     if recipe.training.threads is not None:
         return recipe.training.threads
+    if processes > 1:
+        return most if GIVEN in os.environ else max(1, most // processes)
     if most == 1:
         return 1
     work = _Work(recipe)
