@@ -40,7 +40,8 @@ def advise_on_steps(recipe: Recipe, steps: int) -> list[str]:
         epochs = -(-FEW_STEPS * training.epochs // steps)
         notes.append(
             f"warning: the run has {steps} step{'s' * (steps > 1)} only, and a captioner "
-            f"learns little in fewer than {FEW_STEPS}; type training.epochs={epochs} (the best epoch is kept)"
+            f"learns little in fewer than {FEW_STEPS}; type training.epochs={epochs} (the best "
+            "epoch is kept)"
         )
     return notes
 
