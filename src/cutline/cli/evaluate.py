@@ -2,22 +2,28 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cutline.cli.console import bar, complain, say, table, tell
 from cutline.cli.figures import EVERY_METRIC, faithfulness_rows, metric_names, score_rows
-from cutline.cli.lists import Precision
+from cutline.cli.lists import Precision, model_of_run
 from cutline.files import check_free, check_not_read, write_text
+
+if TYPE_CHECKING:
+    from cutline.data.examples import Dataset
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="Folder of a model.")],
+    model: Annotated[Path, typer.Argument(help="Folder of a model, or of a run: its best.")],
     data: Annotated[str, typer.Option(help="A data set, see `cutline data check`; or `scenes`.")],
-    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    split: Annotated[
+        str | None,
+        typer.Option(help="train, val or test. Default: test, or else val, where there is one."),
+    ] = None,
     beam: Annotated[
         int | None, typer.Option(min=1, help="Beam width; 1 is greedy. Default: the model's own.")
     ] = None,
@@ -54,6 +60,7 @@ def evaluate(
     Exit code 1 when some pictures could not be read (each is named, the rest is scored).
     """
     check_free(json_file, overwrite=force)
+    model = model_of_run(model)
     check_not_read(json_file, [model, data])
     from cutline.captioner import load
     from cutline.data.readers import open_dataset
@@ -63,6 +70,7 @@ def evaluate(
     captioner = load(model, precision=precision.value)
     dataset = open_dataset(data)
     say(dataset.describe())
+    split = split or _held_out(dataset)
     examples = dataset.split(split)[:images]
     search = captioner.search(beam=beam, length_penalty=length_penalty)
     with bar(f"captions of {split}", len(examples)) as progress:
@@ -101,3 +109,12 @@ def evaluate(
         complain(reason)
     if result.failed:
         raise typer.Exit(1)
+
+
+def _held_out(dataset: "Dataset") -> str:
+    """Choose test, or val where there is no test, and say so; else ask for a split by `test`."""
+    splits = {example.split for example in dataset.examples}
+    if "test" in splits or "val" not in splits:
+        return "test"
+    say("there is no test split: this is val, on which models are chosen")
+    return "val"

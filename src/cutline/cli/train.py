@@ -27,7 +27,7 @@ def train(
     from cutline.config import find_recipe, read_recipe
 
     path = find_recipe(recipe)
-    plan = read_recipe(path, changes or ())
+    plan = read_recipe(path, changes or (), say=say)
     folder = out or Path("runs") / f"{path.parent.name}-{path.stem}"
     from cutline.training import train as run
 
@@ -39,4 +39,8 @@ def train(
         f"Best: epoch {best['epoch']:.0f}, validation CIDEr {best[figure]:.3f} "
         f"({search}). Model: {result.folder}"
     )
-    say(f"Next: cutline evaluate {result.folder} --data {plan.data.path} --split val")
+    images = f" --images {plan.data.limit}" if plan.data.limit else ""
+    say(
+        f"Next: cutline evaluate {result.folder} --data {plan.data.path} "
+        f"--split {plan.training.validate_on}{images}"
+    )
