@@ -1,5 +1,7 @@
 """Recipes: what is read, what can be changed, and what people are told when it is wrong."""
 
+import itertools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from cutline.config import (
     recipe_folder,
     translate,
 )
-from cutline.errors import UsageError
+from cutline.errors import UsageError, fault_reason
 
 SMALLEST = "data: {path: scenes}\nencoder: {name: resnet18}\ndecoder: {name: soft}\n"
 SHIPPED = sorted(recipe_folder().rglob("*.yaml"))
@@ -354,3 +356,82 @@ def test_what_has_no_old_name_is_left_as_it_is(content):
     tree = yaml.safe_load(content)
     translate(tree)
     assert tree == yaml.safe_load(content)
+
+
+# --- sentences
+
+
+FAULTS = [
+    "decoder.name=hard decoder.baseline=leave_one_out",
+    "decoder.name=nic decoder.layers=0",
+    "decoder.name=nobody",
+    "words.frozen=true",
+    "words.pattern=''",
+    "encoder.positions=true",
+    "encoder.unfreeze_epoch=2",
+    "encoder.grid=0",
+    "encoder.grid=65",
+    "encoder.grid=14.5",
+    "encoder.grid=fourteen",
+    "encoder.options={a: 1000000000}",
+    "encoder.options={a: " + "b" * 5000 + "}",
+    "encoder.name=" + "x" * 300,
+    "encoder.trainable={last_stages: -1}",
+    "data.limit=0",
+    "data.limit=-3",
+    "data.limit=half",
+    "data.augment=3",
+    "data.scenes.seed=-1",
+    "training.validate_on=test",
+    "training.self_critical={baseline: leave_one_out, samples: 1}",
+    "training.ema_decay=1",
+    "training.label_smoothing=x",
+    "search.beam=101",
+    "seed=-1",
+    "colour=3",
+    "search=[1]",
+]
+
+
+def test_every_fault_is_whole_sentences(tmp_path):
+    for one, other in itertools.product(FAULTS, FAULTS):
+        words = [w for line in (one, other) for w in re.split(r" (?=\w+\.\w+=)", line)]
+        said = complaint(tmp_path, *words)
+        assert not re.search(r"\.\.|[;,:]\.|\. \.|Value error|Assertion failed", said), said
+        assert said.endswith("."), said
+
+
+def test_a_fault_of_pydantics_is_a_part_of_a_sentence():
+    for message in ("Value error, give two.", "give two", "Assertion failed, give two.."):
+        assert fault_reason(message) == "give two"
+
+
+# --- another decoder
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_any_recipe_becomes_one_of_any_decoder_and_says_what_is_left_out(path):
+    before = read_recipe(path).decoder
+    for name in ("adaptive", "dot", "hard", "nic", "rnn", "soft", "spatial"):
+        said: list[str] = []
+        recipe = read_recipe(path, [f"decoder.name={name}"], say=said.append)
+        assert recipe.decoder.name == name
+        own = yaml.safe_load(path.read_text())["decoder"]
+        foreign = sorted(set(own) - set(type(recipe.decoder).model_fields))
+        wanted = f"decoder.name={name}: left out of the recipe, as it has no {', '.join(foreign)}"
+        assert said == ([wanted] if foreign else [])
+        assert recipe.decoder.hidden == before.hidden
+
+
+def test_a_field_that_is_typed_with_the_name_is_never_dropped(tmp_path):
+    text = SMALLEST.replace("{name: soft}", "{name: soft, attention: 64, penalty: 0.5}")
+    said = complaint(tmp_path, "decoder.name=nic", "decoder.attention=32", text=text)
+    assert said.startswith("mine.yaml: unknown key 'decoder.attention'; ")
+    recipe = read(tmp_path, "decoder.name=nic", "decoder.layers=2", text=text)
+    assert recipe.decoder == NicConfig(layers=2)
+
+
+def test_a_file_that_has_a_wrong_field_of_its_own_is_still_refused(tmp_path):
+    text = SMALLEST.replace("{name: soft}", "{name: nic, attention: 64}")
+    assert "unknown key 'decoder.attention'" in complaint(tmp_path, text=text)
+    assert "unknown key 'decoder.attention'" in complaint(tmp_path, "decoder.name=nic", text=text)

@@ -142,6 +142,14 @@ def test_the_pages_written_from_the_code_are_up_to_date(tool, monkeypatch):
     assert not tool("pages").main()
 
 
+def test_a_page_that_is_missing_is_named(tool, monkeypatch, tmp_path, capsys):
+    pages = tool("pages")
+    monkeypatch.setattr(pages, "DOCS", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["pages.py", "--check"])
+    assert pages.main() == 1
+    assert f"{tmp_path / 'captioners.md'} is missing" in capsys.readouterr().out
+
+
 MODULES = [module.name for module in pkgutil.walk_packages(cutline.__path__, "cutline.")]
 
 

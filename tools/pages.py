@@ -121,6 +121,14 @@ def _is_model(annotation: Any) -> bool:
 
 def main() -> int:
     """Write or check the pages."""
+    try:
+        return _write()
+    except FileNotFoundError as error:
+        print(f"{error.filename} is missing; type `git checkout -- {error.filename}`")
+        return 1
+
+
+def _write() -> int:
     stale = []
     page = (DOCS / "captioners.md").read_text(encoding="utf-8")
     pages = {"commands.md": commands(), "recipes.md": recipes(), "captioners.md": captioners(page)}

@@ -24,6 +24,7 @@ __all__ = [
     "ModelError",
     "UsageError",
     "did_you_mean",
+    "fault_reason",
     "missing_dependency",
 ]
 
@@ -84,6 +85,17 @@ def missing_dependency(what: str, error: ModuleNotFoundError) -> MissingDependen
     """Return the error that names the optional part with a module; None of any other module."""
     extra = _EXTRAS.get((error.name or "").partition(".")[0])
     return None if extra is None else MissingDependencyError(what, extra=extra)
+
+
+def fault_reason(message: str) -> str:
+    """Return the message of a pydantic fault as a part of a sentence, which the caller ends.
+
+    >>> fault_reason("Value error, give two or more.")
+    'give two or more'
+    """
+    for prefix in ("Value error, ", "Assertion failed, "):
+        message = message.removeprefix(prefix)
+    return message.strip().rstrip(".")
 
 
 def did_you_mean(given: str, allowed: Iterable[str]) -> str:

@@ -256,6 +256,46 @@ def test_evaluate_writes_figures_signature_and_what_was_skipped(model, tmp_path)
     assert cutline(*words).returncode == 2
 
 
+def test_evaluate_of_a_run_takes_its_best_model_and_says_so(model):
+    words = ["--data", "scenes", "--images", 2, "--metrics", "bleu"]
+    run, best = cutline("evaluate", model.parent, *words), cutline("evaluate", model, *words)
+    assert f"{model.parent} is a run; its best model is {model}" in run.stderr
+    assert "is a run" not in best.stderr
+    assert run.stdout == best.stdout
+    assert "split:test" in run.stdout.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("splits", "chosen"),
+    [
+        ({"train", "val", "test"}, "test"),
+        ({"train", "test"}, "test"),
+        ({"train", "val"}, "val"),
+        ({"val"}, "val"),
+    ],
+)
+def test_evaluate_takes_test_or_else_val_and_says_so(model, tmp_path, splits, chosen):
+    rows = []
+    for number, split in enumerate(sorted(splits)):
+        ScenePicture(number, 64).open().save(tmp_path / f"{number}.png")
+        sentence = {"raw": "a red circle"}
+        rows.append({"filename": f"{number}.png", "split": split, "sentences": [sentence]})
+    (tmp_path / "dataset_x.json").write_text(json.dumps({"dataset": "x", "images": rows}))
+    done = cutline("evaluate", model, "--data", tmp_path, "--metrics", "BLEU")
+    assert done.returncode == 0, done.stderr
+    assert f"split:{chosen}" in done.stdout.replace("\n", "")
+    assert ("there is no test split: this is val" in done.stderr) == (chosen == "val")
+
+
+def test_evaluate_without_a_held_out_split_asks_for_one(model, tmp_path):
+    ScenePicture(1, 64).open().save(tmp_path / "1.png")
+    row = {"filename": "1.png", "split": "train", "sentences": [{"raw": "a red circle"}]}
+    (tmp_path / "dataset_x.json").write_text(json.dumps({"dataset": "x", "images": [row]}))
+    done = cutline("evaluate", model, "--data", tmp_path)
+    assert done.returncode == 2
+    assert "has no split 'test'; Allowed: train" in done.stderr
+
+
 def test_evaluate_measures_whether_attention_is_faithful(model, tmp_path):
     out = tmp_path / "scores.json"
     done = cutline(

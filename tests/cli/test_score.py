@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from cutline.cli.figures import compared_rows
+from cutline.metrics import Comparison, Difference, score
 from support.terminal import cutline
 
 TRUTHS = {str(n): [f"a red bus near tree {n}", f"bus number {n}"] for n in range(6)}
@@ -117,9 +119,9 @@ def test_an_awkward_caption_changes_no_other_image(files, without_java):
 
 
 def test_a_wrong_word_is_answered_with_what_is_allowed(files):
-    done = cutline("score", files / "a.json", files / "truths.json", "--metrics", "CIDER")
+    done = cutline("score", files / "a.json", files / "truths.json", "--metrics", "CIDRE")
     assert done.returncode == 2
-    assert "no metric 'CIDER'; did you mean 'CIDEr'?" in done.stderr
+    assert "no metric 'CIDRE'; did you mean 'CIDEr'?" in done.stderr
     done = cutline("score", files / "nothing.json", files / "truths.json")
     assert done.returncode == 2
     assert "nothing.json cannot be read: No such file" in done.stderr
@@ -174,3 +176,23 @@ def test_training_captions_may_be_any_file_and_are_read_before_anything_is_score
     done = cutline(*words, files / "training.csv")
     assert (done.returncode, done.stdout) == (2, "")
     assert "names no images" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "starred"),
+    [
+        (0.0001, 0.2, True),
+        (-0.2, -0.0001, True),
+        (0.0, 0.2, False),
+        (-0.2, 0.0, False),
+        (0.00004, 0.2, False),
+        (-0.2, -0.00004, False),
+        (-0.1, 0.1, False),
+    ],
+)
+def test_an_interval_that_touches_zero_as_printed_has_no_star(low, high, starred):
+    made = score({"a": "a kite"}, {"a": ["a kite"]}, ["ROUGE-L"])
+    difference = {"ROUGE-L": Difference(0.1, low, high)}
+    row = compared_rows(Comparison(made, made, difference), ["a", "b"])[1]
+    assert row[-1].endswith(" *") == starred
+    assert "-0.0000" not in row[-1]

@@ -1,5 +1,6 @@
 """Encoders: what they see, what of them trains, and where their weights come from."""
 
+import itertools
 from pathlib import Path
 
 import huggingface_hub
@@ -95,11 +96,40 @@ def test_else_the_pooled_feature_is_the_mean_of_the_grid(name, fields):
 def test_features_are_packed_into_a_table_and_come_out_again(name):
     encoder = build(name).eval()
     features = encoder(noise(encoder))
-    table = encoder.pack(features)
+    table = encoder.pack(noise(encoder))
     assert table.shape == (2, *encoder.table)
     assert table.shape[1] == features.grid.shape[1] + (name == "test_vit")
     for there, back in zip(features, encoder.unpack(table), strict=True):
         assert torch.equal(torch.as_tensor(there), torch.as_tensor(back))
+
+
+@pytest.mark.parametrize("grid", [1, 3, 5, 7, 14])
+def test_a_grid_of_any_side_is_the_mean_of_what_each_region_covers(grid):
+    plain, pooled = build(), build(grid=grid)
+    images = noise(plain, 1)
+    side = plain.height
+    seen = plain.eval()(images).grid.reshape(side, side, -1)
+    found = pooled.eval()(images)
+    assert (found.height, found.width, pooled.height, pooled.width) == (grid,) * 4
+    for row, column in itertools.product(range(grid), repeat=2):
+        rows, columns = (
+            slice(at * side // grid, -(-(at + 1) * side // grid)) for at in (row, column)
+        )
+        torch.testing.assert_close(
+            found.grid[0, row * grid + column], seen[rows, columns].mean((0, 1))
+        )
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
+@pytest.mark.parametrize("grid", [2, 9, 14])
+def test_the_table_of_a_pooled_grid_keeps_the_smaller_map(name, grid):
+    encoder = build(name, grid=grid, mirror=True).eval()
+    own = build(name).height
+    images = noise(encoder)
+    table = encoder.pack(images)
+    assert table.shape[1] == min(own, grid) ** 2 + encoder.pools
+    for there, back in zip(encoder(images), encoder.unpack(table), strict=True):
+        torch.testing.assert_close(torch.as_tensor(there), torch.as_tensor(back))
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit"])

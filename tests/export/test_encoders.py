@@ -11,11 +11,13 @@ from support.graphs import Both, Reader, network_of, noise, written
 KINDS = {
     "a tapped stage": {"name": "test_resnet", "size": 32, "stage": 2},
     "mirror images": {"name": "test_resnet", "size": 32, "stage": 2, "mirror": True},
+    "a grid above its map": {"name": "test_resnet", "size": 32, "stage": 2, "grid": 7},
+    "a grid below its map": {"name": "test_resnet", "size": 64, "stage": 1, "grid": 3},
     "learned positions": {"name": "test_resnet", "size": 64, "positions": True, "trainable": "all"},
     "a vision transformer": {"name": "test_vit", "size": 32},
     "a small CNN": {"name": "resnet10t", "size": 64},
 }
-QUICK = {"mirror images", "a vision transformer"}
+QUICK = {"mirror images", "a vision transformer", "a grid above its map"}
 
 
 @pytest.fixture(

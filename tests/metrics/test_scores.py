@@ -150,14 +150,14 @@ def test_a_detail_cannot_contradict_the_signature():
 
 def test_an_unknown_metric_is_answered_with_the_list():
     with pytest.raises(
-        UsageError, match=r"no metric 'CIDER'; .*Allowed: BLEU, CIDEr, METEOR, ROUGE-L"
+        UsageError, match=r"no metric 'CIDRE'; .*Allowed: BLEU, CIDEr, METEOR, ROUGE-L"
     ):
-        score(CAPTIONS, TRUTHS, metrics=["CIDER"])
+        score(CAPTIONS, TRUTHS, metrics=["CIDRE"])
 
 
 def test_a_near_miss_is_answered_with_the_right_name():
     with pytest.raises(UsageError, match="did you mean 'ROUGE-L'"):
-        score(CAPTIONS, TRUTHS, metrics=["ROUGE"])
+        score(CAPTIONS, TRUTHS, metrics=["ROUGE-S"])
 
 
 def test_missing_captions_are_named_and_counted():
@@ -206,3 +206,28 @@ def test_a_metric_that_fails_on_these_captions_is_skipped_with_its_reason(monkey
     both = compare(CAPTIONS, CAPTIONS, TRUTHS, metrics=["METEOR", "CIDEr"], samples=10)
     assert list(both.differences) == ["CIDEr"]
     assert both.second.skipped == made.skipped
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ("bleu", ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4"]),
+        ("Bleu-4", ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4"]),
+        ("BLEU_1", ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4"]),
+        ("cider", ["CIDEr"]),
+        ("CIDER", ["CIDEr"]),
+        ("rouge", ["ROUGE-L"]),
+        ("rougeL", ["ROUGE-L"]),
+        ("Rouge l", ["ROUGE-L"]),
+    ],
+)
+def test_a_metric_is_known_however_its_name_is_written(given, names):
+    made = score({"a": "a red kite flies"}, {"a": ["a red kite"]}, metrics=[given, given])
+    assert list(made.corpus) == names
+    assert made.signature.count(names[0].removesuffix("-1")) == 1
+
+
+@pytest.mark.parametrize("given", ["blue", "bleu-5", "bleu-0", "", "cid er2"])
+def test_a_metric_that_there_is_not_is_refused(given):
+    with pytest.raises(UsageError, match=r"there is no metric '.*Allowed: BLEU, CIDEr"):
+        score({"a": "a kite"}, {"a": ["a kite"]}, metrics=[given])

@@ -16,7 +16,7 @@ from cutline.training.watch import Watch
 from cutline.vocabulary import Vocabulary
 
 SHIPPED = sorted(recipe_folder().rglob("*.yaml"))
-HEAVY = {"adaptive-resnet152", "nic-resnet152", "soft-vgg19", "hard-vgg19"}
+HEAVY = {"soft-vgg19", "hard-vgg19"}
 
 
 def name(path: Path) -> str:
@@ -26,7 +26,8 @@ def name(path: Path) -> str:
 def marks(path: Path) -> list[pytest.MarkDecorator]:
     """A step of a large backbone, and one that another data set's recipe has taken, can wait."""
     again = path.parent.name in {"coco", "flickr30k"}
-    return [pytest.mark.slow] * (path.stem in HEAVY or again)
+    heavy = path.stem in HEAVY or path.stem.endswith(("resnet101", "resnet152"))
+    return [pytest.mark.slow] * (heavy or again)
 
 
 def substitute(path: Path) -> Recipe:

@@ -25,7 +25,7 @@ from safetensors import SafetensorError, safe_open
 from cutline.captioner.sureness import Familiar, Sureness, SurenessConfig
 from cutline.captioner.weights import WEIGHTS
 from cutline.config import LARGEST_SIDE, DecoderConfig, EncoderConfig, SearchConfig, translate
-from cutline.errors import ModelError
+from cutline.errors import ModelError, fault_reason
 from cutline.files import printable
 from cutline.models import LARGEST_CONFIG
 from cutline.models.header import Entry, read_header
@@ -137,7 +137,7 @@ def read_config(folder: Path) -> ModelConfig:
     except ValidationError as error:
         raise ModelError(f"{printable(path)}: {_fault(error)}.") from None
     if given == FORMAT and (config.grid is None or min(config.grid) < 1):
-        raise ModelError(f"{printable(path)}: 'grid' is {config.grid}; two positive numbers are.")
+        raise ModelError(f"{printable(path)}: 'grid' is {config.grid}; give two positive numbers.")
     return config
 
 
@@ -191,5 +191,5 @@ def _fault(error: ValidationError) -> str:
     fault = error.errors()[0]
     key = shortened(".".join(str(part) for part in fault["loc"]))
     given = shortened(repr(fault["input"]), longest=60)
-    said = shortened(fault["msg"].removeprefix("Value error, ")).rstrip(".")
+    said = shortened(fault_reason(fault["msg"]))
     return f"'{key}' is {given}: {said}"

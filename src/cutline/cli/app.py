@@ -6,6 +6,8 @@ from cutline.cli import (
     average,
     calibrate,
     caption,
+    check,
+    curves,
     data,
     demo,
     evaluate,
@@ -31,6 +33,8 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("curves")(curves.curves)
+app.command("check")(check.check)
 app.command("score")(score.score)
 app.command("average")(average.average)
 app.command("calibrate")(calibrate.calibrate)

@@ -2,23 +2,29 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cutline.cli.console import bar, complain, say, table, tell
 from cutline.cli.figures import EVERY_METRIC, faithfulness_rows, metric_names, score_rows
-from cutline.cli.lists import Precision
+from cutline.cli.lists import Precision, model_of_run
 from cutline.errors import UsageError
 from cutline.files import check_free, check_not_read, printable, write_text
+
+if TYPE_CHECKING:
+    from cutline.data.examples import Dataset
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="Folder of a model.")],
+    model: Annotated[Path, typer.Argument(help="Folder of a model, or of a run: its best.")],
     data: Annotated[str, typer.Option(help="A data set, see `cutline data check`; or `scenes`.")],
-    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    split: Annotated[
+        str | None,
+        typer.Option(help="train, val or test. Default: test, or else val, where there is one."),
+    ] = None,
     beam: Annotated[
         int | None, typer.Option(min=1, help="Beam width; 1 is greedy. Default: the model's own.")
     ] = None,
@@ -72,9 +78,9 @@ def evaluate(
     Exit code 1 when some pictures could not be read (each is named, the rest is scored).
     """
     check_free(json_file, overwrite=force)
+    model = model_of_run(model)
     check_not_read(json_file, [model, data])
-    target = _figures_target(figures, figures_to, font, Path(f"{model.name}-{split}.png"))
-    check_not_read(target, [model, data])
+    _check_figure_options(figures, figures_to, font)
     from cutline.captioner import load
     from cutline.data.readers import open_dataset
     from cutline.evaluation import check_figures, measure_faithfulness, write_figures
@@ -83,8 +89,11 @@ def evaluate(
     captioner = load(model, precision=precision.value)
     dataset = open_dataset(data)
     say(dataset.describe())
+    split = split or _held_out(dataset)
     examples = dataset.split(split)[:images]
-    if figures is not None and target is not None:
+    target = figures_to or Path(f"{captioner.name}-{split}.png")
+    if figures is not None:
+        check_not_read(target, [model, data])
         check_figures(target, examples, figures, font=font, overwrite=force)
     search = captioner.search(beam=beam, length_penalty=length_penalty)
     with bar(f"captions of {split}", len(examples)) as progress:
@@ -119,7 +128,7 @@ def evaluate(
         found = result.to_dict() | ({"faithfulness": curves.to_dict()} if curves else {})
         text = json.dumps(found, indent=1, ensure_ascii=False)
         write_text(json_file, text + "\n", overwrite=force)
-    if figures is not None and target is not None:
+    if figures is not None:
         drawn = write_figures(result, examples, target, figures, font=font, overwrite=force)
         say(f"Drawn: {drawn:,} pictures in {printable(target)}.")
     for reason in result.failed.values():
@@ -128,15 +137,19 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _figures_target(
-    count: int | None, given: Path | None, font: Path | None, usual: Path
-) -> Path | None:
-    """Return where figures go; None for nowhere."""
+def _check_figure_options(count: int | None, given: Path | None, font: Path | None) -> None:
     if count is None:
         for name, value in {"--figures-to": given, "--font": font}.items():
             if value is not None:
                 raise UsageError(f"{name} is about --figures; add --figures 10, or leave it out.")
-        return None
-    if count < 1:
+    elif count < 1:
         raise UsageError(f"--figures {count} draws nothing; give 1 or more, or leave it out.")
-    return given or usual
+
+
+def _held_out(dataset: "Dataset") -> str:
+    """Choose test, or val where there is no test, and say so; else ask for a split by `test`."""
+    splits = {example.split for example in dataset.examples}
+    if "test" in splits or "val" not in splits:
+        return "test"
+    say("there is no test split: this is val, on which models are chosen")
+    return "val"

@@ -58,12 +58,12 @@ def faithfulness_rows(found: "Faithfulness") -> list[list[str]]:
 
 
 def compared_rows(comparison: "Comparison", names: list[str]) -> list[list[str]]:
-    """List both systems' figures; a star says that the interval leaves out zero."""
+    """List both systems' figures; a star says that the interval, as printed, leaves out 0."""
     rows = [["", *names, "difference", "its 95% interval"]]
     for name, one in comparison.differences.items():
         values = (comparison.first.corpus[name], comparison.second.corpus[name])
-        ends = _between(one.low, one.high) + (" *" if one.low > 0 or one.high < 0 else "")
-        rows.append([name, *(f"{value:.4f}" for value in values), f"{one.value:+.4f}", ends])
+        ends = _between(one.low, one.high) + (" *" if _leaves_out_zero(one.low, one.high) else "")
+        rows.append([name, *(f"{value:.4f}" for value in values), f"{one.value:+z.4f}", ends])
     return rows
 
 
@@ -79,5 +79,9 @@ def described_rows(descriptions: "Mapping[str, Description]") -> list[list[str]]
     return rows
 
 
+def _leaves_out_zero(low: float, high: float) -> bool:
+    return round(low, 4) > 0 or round(high, 4) < 0
+
+
 def _between(low: float, high: float) -> str:
-    return f"{low:.4f} to {high:.4f}"
+    return f"{low:z.4f} to {high:z.4f}"

@@ -12,7 +12,7 @@ from cutline.errors import ModelError
 from cutline.files import printable
 from cutline.models import SHIPPED, models_below, shipped_models, summary
 
-__all__ = ["Precision", "Storage", "chosen_model", "models", "recipes"]
+__all__ = ["Precision", "Storage", "chosen_model", "model_of_run", "models", "recipes"]
 
 
 class Precision(StrEnum):
@@ -37,6 +37,15 @@ def chosen_model(given: Path | None) -> Path:
     if named := os.environ.get("CUTLINE_MODEL"):
         return Path(named)
     return Path(SHIPPED)
+
+
+def model_of_run(given: Path) -> Path:
+    """Return the best model of a folder that is a run's, and say so; any other as it is."""
+    best = given / "best"
+    if (given / "config.json").exists() or not (best / "config.json").exists():
+        return given
+    say(f"{printable(given)} is a run; its best model is {printable(best)}")
+    return best
 
 
 def models(

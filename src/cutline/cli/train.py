@@ -28,7 +28,7 @@ def train(
     from cutline.config import find_recipe, read_recipe
 
     path = find_recipe(recipe)
-    plan = read_recipe(path, changes or ())
+    plan = read_recipe(path, changes or (), say=say)
     folder = out or Path("runs") / f"{path.parent.name}-{path.stem}"
     from cutline.training import is_first, is_first_of_node, named, rank
     from cutline.training import train as run
@@ -47,4 +47,8 @@ def train(
         f"Best: epoch {best['epoch']:.0f}, validation {named(figure)} {best[figure]:.3f}. "
         f"Model: {result.folder}"
     )
-    say(f"Next: cutline evaluate {result.folder} --data {plan.data.path} --split val")
+    images = f" --images {plan.data.limit}" if plan.data.limit else ""
+    say(
+        f"Next: cutline evaluate {result.folder} --data {plan.data.path} "
+        f"--split {plan.training.validate_on}{images}"
+    )

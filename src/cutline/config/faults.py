@@ -10,9 +10,9 @@ from pydantic import BaseModel, ValidationError
 from cutline.config.decoder import DecoderConfig
 from cutline.config.recipe import Recipe
 from cutline.config.renamed import new_field, new_value
-from cutline.errors import did_you_mean
+from cutline.errors import did_you_mean, fault_reason
 
-__all__ = ["explain_faults"]
+__all__ = ["decoder_fields_of", "explain_faults"]
 
 
 def explain_faults(error: ValidationError, tree: Mapping[str, Any]) -> str:
@@ -24,7 +24,7 @@ def explain_faults(error: ValidationError, tree: Mapping[str, Any]) -> str:
         if kind.startswith("union_tag"):
             place, kind = [*place, "name"], "missing" if "not_found" in kind else "literal_error"
         if kind == "value_error":  # a validator of ours, which speaks for itself
-            sentence = f"{fault['ctx']['error']}."
+            sentence = f"{fault_reason(fault['msg'])}."
         else:
             sentence = _renamed(kind, place, fault) or _sentence(kind, place, fault, tree)
         sentences.setdefault(".".join(place), sentence)
@@ -66,7 +66,7 @@ def _sentence(
     for limit in limits.keys() & facts.keys():
         return f"{given}; give a number {limits[limit]} {facts[limit]}."
     wanted = [phrase for start, phrase in _WANTED.items() if kind.startswith(start)]
-    return f"{given}; give {wanted[0]}." if wanted else f"{given}: {fault['msg']}."
+    return f"{given}; give {wanted[0]}." if wanted else f"{given}: {fault_reason(fault['msg'])}."
 
 
 _WANTED = {
@@ -85,6 +85,12 @@ def _example(place: list[str], tree: Mapping[str, Any]) -> str:
         return "encoder.options.NAME=VALUE"
     fields = ["name"] if key == "decoder" else _fields(Recipe, place, tree)
     return ".".join([key, *fields[:1]]) + "=VALUE"
+
+
+def decoder_fields_of(name: object) -> list[str] | None:
+    """Return the fields of a built-in decoder's recipe; None of a name that is not built in."""
+    match = [m for m in _decoders() if name in get_args(m.model_fields["name"].annotation)]
+    return list(match[0].model_fields) if match else None
 
 
 def _decoders() -> tuple[type[BaseModel], ...]:
@@ -107,9 +113,7 @@ def _fields(model: type[BaseModel], place: list[str], tree: Mapping[str, Any]) -
         return list(model.model_fields)
     field = place[0]
     if place == ["decoder"]:
-        name = tree["decoder"]["name"]
-        match = [m for m in _decoders() if name in get_args(m.model_fields["name"].annotation)]
-        return list(match[0].model_fields) if match else []
+        return decoder_fields_of(tree["decoder"]["name"]) or []
     annotation = model.model_fields[field].annotation
     options = get_args(annotation) if _is_union(annotation) else (annotation,)
     for option in options:

@@ -1,19 +1,21 @@
 """Reading recipes: a YAML file and `key=value` words become a `Recipe`."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from cutline.config.faults import explain_faults
+from cutline.config.faults import decoder_fields_of, explain_faults
 from cutline.config.recipe import Recipe, SearchConfig
 from cutline.config.renamed import translate
 from cutline.errors import UsageError, did_you_mean
 
 __all__ = ["change_search", "find_recipe", "read_recipe", "recipe_folder"]
+
+NAME = "decoder.name"
 
 
 def recipe_folder() -> Path:
@@ -38,8 +40,17 @@ def find_recipe(name: str) -> Path:
     )
 
 
-def read_recipe(path: Path | str, overrides: Iterable[str] = (), *, saved: bool = False) -> Recipe:
+def read_recipe(
+    path: Path | str,
+    overrides: Iterable[str] = (),
+    *,
+    saved: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Recipe:
     """Read a recipe and change it by `key=value` words such as `training.epochs=3`.
+
+    A word that changes `decoder.name` also drops those fields of the file's decoder that the new
+    one lacks; `say` is told which.
 
     A relative `data.path` or `encoder.weights` is relative to the working directory. A recipe that
     a run has `saved` may have the names of older versions (`cutline.config.renamed`).
@@ -62,6 +73,8 @@ def read_recipe(path: Path | str, overrides: Iterable[str] = (), *, saved: bool 
         )
     if saved:
         translate(tree)
+    overrides = list(overrides)
+    _drop_foreign(tree, overrides, say)
     for override in overrides:
         _apply(tree, override)
     try:
@@ -81,6 +94,22 @@ def change_search(search: SearchConfig, changes: Mapping[str, Any]) -> SearchCon
         return SearchConfig.model_validate({**search.model_dump(), **changes})
     except ValidationError as error:
         raise UsageError(f"search: {explain_faults(error, {})}") from None
+
+
+def _drop_foreign(
+    tree: Mapping[str, Any], overrides: Iterable[str], say: Callable[[str], None]
+) -> None:
+    """Drop the fields of the file's decoder that the one named in a word does not have."""
+    section = tree.get("decoder")
+    names = [value for key, _, value in (o.partition("=") for o in overrides) if key == NAME]
+    fields = decoder_fields_of(names[-1]) if names else None
+    if fields is None or not isinstance(section, dict) or section.get("name") == names[-1]:
+        return
+    foreign = sorted(set(section) - set(fields))
+    for field in foreign:
+        del section[field]
+    if foreign:
+        say(f"{NAME}={names[-1]}: left out of the recipe, as it has no {', '.join(foreign)}")
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:

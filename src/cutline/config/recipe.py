@@ -32,6 +32,7 @@ TEACHER_FORCED_LOSS = "val/teacher_forced_cross_entropy_per_word"  # as it is lo
 
 # Bounds that no captioner comes near: a recipe or a stranger's model beyond them is a mistake.
 LARGEST_SIDE = 1024  # pixels, as timm's largest has
+LARGEST_GRID = 64  # regions along a side
 LARGEST_OPTION = 10_000
 LARGEST_OPTIONS = 4_000
 
@@ -70,6 +71,12 @@ class DataConfig(Config):
     captions_per_image: int = Field(5, gt=0, description="captions used of each image")
     min_frequency: int = Field(5, gt=0, description="rarer words become <unk>")
     max_words: int = Field(50, gt=0, le=1000, description="longer captions are cut here")
+    limit: int | None = Field(
+        None,
+        gt=0,
+        description="train on the first so many images only (not captions), and validate on no "
+        "more than so many; default: all",
+    )
     workers: int = Field(0, ge=0, description="processes that read pictures while others train")
     cache: str | None = Field(
         None, description="folder of the feature cache; default: the user's cache folder"
@@ -97,6 +104,13 @@ class EncoderConfig(Config):
     )
     stage: int | None = Field(
         None, description="which of the backbone's stages to tap; default: its final features"
+    )
+    grid: int | None = Field(
+        None,
+        gt=0,
+        le=LARGEST_GRID,
+        description="regions along each side: the map is averaged over a grid of so many by "
+        "adaptive pooling, 14 for 14x14, as the tutorials do; default: the map's own",
     )
     size: int | None = Field(
         None, ge=16, le=LARGEST_SIDE, description="input side in pixels; default: timm's own"
@@ -303,6 +317,11 @@ class TrainingConfig(Config):
     )
     validate_images: int | None = Field(
         None, gt=0, description="validate on so many images only; default: all"
+    )
+    validate_on: Literal["val", "train"] = Field(
+        "val",
+        description="split of the validation; train for an exercise in overfitting, which asks "
+        "whether the training captions come back",
     )
     validate_beam: int = Field(
         1, gt=0, le=100, description="beam width of the captions by which the best epoch is chosen"

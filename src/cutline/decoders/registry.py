@@ -12,7 +12,7 @@ from cutline.config import DecoderConfig, OutsideDecoderConfig, training_fields
 from cutline.config.outside import GROUP
 from cutline.decoders.contract import Decoder
 from cutline.decoders.head import Head, Headed
-from cutline.errors import UsageError, did_you_mean
+from cutline.errors import UsageError, did_you_mean, fault_reason
 
 __all__ = ["admit", "build_decoder", "decoder_fields", "decoder_names", "register"]
 
@@ -85,7 +85,8 @@ def admit(config: DecoderConfig) -> DecoderConfig:
         place = ".".join(str(part) for part in fault["loc"])
         allowed = ", ".join(model.model_fields) or "none"
         raise UsageError(
-            f"'decoder.{place}' of {config.name}: {fault['msg']}; its fields are {allowed}."
+            f"'decoder.{place}' of {config.name}: {fault_reason(fault['msg'])}; its fields are "
+            f"{allowed}."
         ) from None
 
 

@@ -3,6 +3,7 @@
 Shapes: `B` images, `S` side in pixels, `R = h * w` regions, `D` feature size.
 """
 
+import math
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
@@ -10,6 +11,7 @@ import timm
 import torch
 from timm.data import resolve_model_data_config
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from cutline.config import EncoderConfig
 from cutline.encoders.stages import freeze, tap, trained_stages
@@ -29,7 +31,9 @@ class Encoder(nn.Module):
 
     `stage` taps one of the backbone's intermediate stages, which is then its last; without it the
     backbone's final features are used. With `positions` a learned vector is added to each region,
-    so that a small backbone can tell left from right. The pooled feature is what the backbone's own
+    so that a small backbone can tell left from right. With `grid` the map is averaged over `grid x
+    grid` regions by adaptive pooling, which repeats what a smaller map has (7x7 becomes 14x14 as in
+    most re-implementations of Show, Attend and Tell). The pooled feature is what the backbone's own
     classifier would read (of a vision transformer: the class token, which is no region) where that
     has the size of a region, and otherwise the mean of the grid. With `mirror` both are the mean of
     what it sees of a picture and of its mirror image, turned back, but not while it trains. Frozen
@@ -40,6 +44,8 @@ class Encoder(nn.Module):
     height: int
     width: int
     feature_size: int
+    kept_height: int  # of the map that `pack` keeps: the smaller one, before or after pooling
+    kept_width: int
 
     scale: Tensor
     offset: Tensor
@@ -54,12 +60,14 @@ class Encoder(nn.Module):
         trainable: int | None = 0,
         positions: bool = False,
         mirror: bool = False,
+        grid: int | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone.to(memory_format=torch.channels_last)
         self.preprocessing = preprocessing
         self.stage = stage
         self.mirror = mirror
+        self.grid = grid
         scale, offset = preprocessing.scale()
         self.register_buffer("scale", torch.from_numpy(scale).view(3, 1, 1), persistent=False)
         self.register_buffer("offset", torch.from_numpy(offset).view(3, 1, 1), persistent=False)
@@ -88,7 +96,10 @@ class Encoder(nn.Module):
         else:
             places, _ = self._look(images)
         self.train(training)
-        self.feature_size, self.height, self.width = places.shape[1:]
+        self.feature_size, *own = places.shape[1:]
+        grid = [self.grid, self.grid] if self.grid else own
+        self.height, self.width = grid
+        self.kept_height, self.kept_width = grid if math.prod(grid) < math.prod(own) else own
         if self.positioned:
             regions = self.height * self.width
             self.positions = nn.Parameter(0.3 * torch.randn(regions, self.feature_size))
@@ -96,20 +107,7 @@ class Encoder(nn.Module):
     def forward(self, images: Tensor) -> Features:
         """Encode pictures (B, 3, S, S) of bytes."""
         with self._gradient():
-            mirrored = self.mirror and not (self.training or self.held)
-            if mirrored:
-                images = torch.cat([images, images.flip(3)])
-            if not torch.compiler.is_exporting():  # a graph has no memory format
-                images = images.contiguous(memory_format=torch.channels_last)
-            with _exact(images.device):
-                places, pooled = self._look(images * self.scale + self.offset)
-            if mirrored:
-                places, pooled = _mean_of_both(places, pooled)
-            grid = places.flatten(2).transpose(1, 2)
-            if self.positions is not None:
-                grid = grid + self.positions
-            pooled = grid.mean(1) if pooled is None else pooled
-        return Features(grid, pooled, *places.shape[-2:])
+            return self._features(*self._see(images))
 
     def _gradient(self) -> AbstractContextManager[Any]:
         """Record a gradient where some part is trained now; in a graph there is none."""
@@ -137,18 +135,46 @@ class Encoder(nn.Module):
     @property
     def table(self) -> tuple[int, int]:
         """The shape of `pack`'s table for one picture."""
-        return self.height * self.width + self.pools, self.feature_size
+        return self.kept_height * self.kept_width + self.pools, self.feature_size
 
-    def pack(self, features: Features) -> Tensor:
-        """Put features into one table (B, R, D), a pooled one that is no mean into a last row."""
-        pooled = [features.pooled.unsqueeze(1)] if self.pools else []
-        return torch.cat([features.grid, *pooled], 1)
+    def pack(self, images: Tensor) -> Tensor:
+        """Encode pictures (B, 3, S, S) of bytes into one table (B, R, D), to be unpacked.
+
+        A pooled feature that is no mean stands in a last row.
+        """
+        with self._gradient():
+            places, pooled = self._see(images)
+            places = self._pool(places, (self.kept_height, self.kept_width))
+            last = [pooled.unsqueeze(1)] if pooled is not None else []
+            return torch.cat([places.flatten(2).transpose(1, 2), *last], 1)
 
     def unpack(self, table: Tensor) -> Features:
-        """Take features out of what `pack` gave."""
-        grid = table[:, : self.height * self.width]
-        pooled = table[:, -1] if self.pools else grid.mean(1)
-        return Features(grid, pooled, self.height, self.width)
+        """Make features of what `pack` gave."""
+        side = (self.kept_height, self.kept_width)
+        places = table[:, : math.prod(side)].transpose(1, 2).reshape(-1, self.feature_size, *side)
+        return self._features(places, table[:, -1] if self.pools else None)
+
+    def _see(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the map (B, D, h, w), and the pooled feature unless it is the grid's mean."""
+        mirrored = self.mirror and not (self.training or self.held)
+        if mirrored:
+            images = torch.cat([images, images.flip(3)])
+        if not torch.compiler.is_exporting():  # a graph has no memory format
+            images = images.contiguous(memory_format=torch.channels_last)
+        with _exact(images.device):
+            places, pooled = self._look(images * self.scale + self.offset)
+        return _mean_of_both(places, pooled) if mirrored else (places, pooled)
+
+    def _features(self, places: Tensor, pooled: Tensor | None) -> Features:
+        places = self._pool(places, (self.height, self.width))
+        grid = places.flatten(2).transpose(1, 2)
+        if self.positions is not None:
+            grid = grid + self.positions
+        return Features(grid, grid.mean(1) if pooled is None else pooled, self.height, self.width)
+
+    def _pool(self, places: Tensor, side: tuple[int, int]) -> Tensor:
+        """Average a map (B, D, h, w) over a grid of this side, if it has another."""
+        return places if places.shape[2:] == side else F.adaptive_avg_pool2d(places, side)
 
     def _look(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the grid (B, D, h, w), and the pooled feature unless it is the grid's mean."""
@@ -189,6 +215,7 @@ def build_encoder(config: EncoderConfig, *, preprocessing: Preprocessing | None 
             trainable=trained_stages(config),
             positions=config.positions,
             mirror=config.mirror,
+            grid=config.grid,
         )
     except (AssertionError, AttributeError, RuntimeError) as error:
         _pass_on_needs_memory(error)

@@ -4,7 +4,8 @@
     overlay       attention as light on the photograph, smooth or by cell
     figure        a PNG with a panel per word
     animation     a GIF with a frame per word
-    drawing       what both are drawn with, if it is there
+    drawing       what PNG and GIF are drawn with, if it is there
+    curves        learning curves of runs
     document      templates, escaping, pictures as data
     cards         one picture with its caption as HTML
     page          a stand-alone page of one picture

@@ -7,6 +7,7 @@ differences: no caption is read together with the next one, and the placeholder 
 candidate matches nothing, because a word that the model does not know cannot be right.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
@@ -112,7 +113,7 @@ def score(
     >>> made.corpus["ROUGE-L"], made.signature
     (1.0, 'BLEU+ROUGE-L+CIDEr|images:2|refs:1-1|tok:ptb-3.4.1|version:cutline.metrics-1')
     """
-    _check_metrics(metrics)
+    metrics = _known(metrics)
     _check_images(candidates, references)
     captions = Tokenized(candidates, references)
     measured, skipped = _measure(metrics, captions)
@@ -138,7 +139,7 @@ def compare(
     >>> compare(better, {**better, 1: "a cat"}, truths, ["ROUGE-L"]).differences["ROUGE-L"].low
     0.0
     """
-    _check_metrics(metrics)
+    metrics = _known(metrics)
     _check_images(candidates, references)
     _check_images(against, references)
     aligned: dict[Any, str] = {image: against[image] for image in candidates}  # type: ignore[index]
@@ -216,11 +217,22 @@ def _merge(rows: Iterable[Row]) -> Row:
     return {name: value for row in rows for name, value in row.items()}
 
 
-def _check_metrics(metrics: Sequence[str]) -> None:
+def _known(metrics: Sequence[str]) -> list[str]:
+    """Return the names as they are written here, each once; BLEU-4 is one of BLEU's figures.
+
+    Case, spaces, hyphens and underscores do not matter.
+    """
+    names = {_bare(name): name for name in ALL_METRICS} | {"rouge": "ROUGE-L"}
+    names |= {f"bleu{n}": "BLEU" for n in range(1, 5)}
     for name in metrics:
-        if name not in ALL_METRICS:
-            hint = did_you_mean(name, ALL_METRICS)
+        if _bare(name) not in names:
+            hint = did_you_mean(name.upper(), ALL_METRICS)
             raise UsageError(f"there is no metric '{name}'; {hint}")
+    return list(dict.fromkeys(names[_bare(name)] for name in metrics))
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name).casefold()
 
 
 def _check_images(candidates: Mapping[Any, str], references: Mapping[Any, Sequence[str]]) -> None:

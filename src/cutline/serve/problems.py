@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 from starlette.responses import JSONResponse, Response
 
-from cutline.errors import did_you_mean
+from cutline.errors import did_you_mean, fault_reason
 
 __all__ = [
     "MEDIA_TYPE",
@@ -116,5 +116,6 @@ def _sentence(fault: dict[str, Any], allowed: Iterable[str]) -> str:
         return f"The field '{name}' is missing; add it."
     if not place:
         return 'The body is not a JSON object; send one such as {"images": ["..."]}.'
-    what = fault["msg"][:1].lower() + fault["msg"][1:]
+    reason = fault_reason(fault["msg"])
+    what = reason[:1].lower() + reason[1:]
     return f"The field '{name}' is not as it should be: {what}."

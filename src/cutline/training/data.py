@@ -47,8 +47,13 @@ def load_splits(recipe: Recipe) -> Splits:
     scenes = recipe.data.scenes.model_dump() if recipe.data.path == "scenes" else {}
     dataset = open_dataset(recipe.data.path, **scenes)
     notes = list(dataset.notes)
-    train = _usable(dataset.split("train"), notes)
-    val = _usable(dataset.split("val"), notes)[: recipe.training.validate_images]
+    limit = recipe.data.limit
+    usable = _usable(dataset.split("train"), notes)
+    train = usable[:limit]
+    if limit:
+        notes.append(_limited(limit, len(usable)))
+    val = train if recipe.training.validate_on == "train" else _usable(dataset.split("val"), notes)
+    val = val[: recipe.training.validate_images][:limit]
     for name, examples in (("train", train), ("val", val)):
         if not examples:
             raise DataError(
@@ -141,6 +146,12 @@ def _usable(examples: Sequence[Example], notes: list[str]) -> list[Example]:
     return kept
 
 
+def _limited(limit: int, there: int) -> str:
+    if limit >= there:
+        return f"data.limit is {limit:,}, but there are {there:,} training images: all are used"
+    return f"trained on the first {limit:,} of {there:,} images, validated on at most {limit:,}"
+
+
 def _there(picture: Picture) -> bool:
     return not isinstance(picture, Photograph) or picture.path.is_file()
 
@@ -151,6 +162,8 @@ def _encoder_key(encoder: Encoder, recipe: Recipe) -> dict[str, Any]:
     described = recipe.encoder.model_dump(include={"name", "stage", "options"})
     also = {"pooled": encoder.pools, "mirror": encoder.mirror}
     said = {name: True for name, value in also.items() if value}
+    if encoder.kept_height == encoder.grid:  # else the map is kept as it was before pooling
+        described["grid"] = encoder.grid
     facts = {**described, **said, "weights": weights}
     return {**facts, "preprocessing": vars(encoder.preprocessing)}
 
@@ -159,5 +172,5 @@ def _encoder_key(encoder: Encoder, recipe: Recipe) -> dict[str, Any]:
 def _encode(encoder: Encoder, squares: Bytes) -> NDArray[np.floating[Any]]:
     device = next(encoder.parameters()).device
     pixels = torch.from_numpy(squares).permute(0, 3, 1, 2).to(device)
-    table: NDArray[np.floating[Any]] = encoder.pack(encoder.eval()(pixels)).numpy(force=True)
+    table: NDArray[np.floating[Any]] = encoder.eval().pack(pixels).numpy(force=True)
     return table

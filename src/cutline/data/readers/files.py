@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from cutline.errors import DataError
+from cutline.errors import DataError, fault_reason
 from cutline.images import IMAGE_SUFFIXES
 
 __all__ = [
@@ -75,7 +75,8 @@ def _explain(error: ErrorDetails, where: str) -> str:
     inside = f"{place.lstrip('.')} in {where}" if place else where
     if error["type"] == "missing":
         return f"{inside} has no '{last}', which this format needs."
-    return f"'{last}' of {inside} is not as this format needs it: {error['msg'].lower()}."
+    reason = fault_reason(error["msg"]).lower()
+    return f"'{last}' of {inside} is not as this format needs it: {reason}."
 
 
 def counted(count: int, thing: str) -> str:
