@@ -18,7 +18,7 @@ LATER = "<!-- later -->"
 
 def rows() -> list[list[str]]:
     lines = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| ")]
-    return [[cell.strip() for cell in line[1:-1].split(" | ")] for line in lines]
+    return [[cell.strip() for cell in re.split(r"(?<= )\|(?= )", line[1:-1])] for line in lines]
 
 
 def commands() -> list[tuple[str, list[str]]]:
