@@ -67,6 +67,9 @@ class DataConfig(Config):
     captions_per_image: int = Field(5, gt=0, description="captions used of each image")
     min_frequency: int = Field(5, gt=0, description="rarer words become <unk>")
     max_words: int = Field(50, gt=0, le=1000, description="longer captions are cut here")
+    shuffle_buffer: int = Field(
+        20_000, gt=0, description="images of shards that are shuffled with each other"
+    )
     workers: int = Field(0, ge=0, description="processes that read pictures while others train")
     cache: str | None = Field(
         None, description="folder of the feature cache; default: the user's cache folder"

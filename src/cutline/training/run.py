@@ -26,8 +26,10 @@ from cutline.captioner import Captioner, ModelConfig, load, read_config
 from cutline.compiled import compiling
 from cutline.config import Recipe
 from cutline.data.augment import Augment
-from cutline.data.batches import EpochShuffle, batches
+from cutline.data.batches import EpochShuffle, ShardShuffle, batches
 from cutline.data.cache import cache_folder
+from cutline.data.examples import Captions
+from cutline.data.readers.shards import ShardExamples
 from cutline.decoders import admit
 from cutline.encoders import keep_norms
 from cutline.models import find_model
@@ -92,7 +94,7 @@ def train(
     torch.manual_seed(recipe.seed)
     splits = load_splits(recipe)
     say(splits.dataset.describe())
-    captions = [caption for example in splits.train for caption in example.captions]
+    captions = Captions(splits.train)
     if recipe.words.tokenizer == "words" and recipe.words.pattern is None:
         for note in filter(None, [looks_unspaced(captions)]):
             say(f"note: {note}")
@@ -113,10 +115,9 @@ def train(
     average = recipe.training.ema_decay
     averaged = None if average is None else Averaged(decay=average)
     keep = KeepModels(out, save, recipe.training.monitor, averaged)
-    train_references, val_references = (
-        {example.image_id: example.captions for example in examples}
-        for examples in (splits.train, splits.val)
-    )
+    val_references = {example.image_id: example.captions for example in splits.val}
+    rewarded = splits.train if recipe.training.objective == "self_critical" else ()
+    train_references = {example.image_id: example.captions for example in rewarded}
     objective = build_objective(recipe, vocabulary, train_references)
     watch = Watch(recipe, out, say)
     module = TrainingModule(network, vocabulary, recipe, val_references, objective, watch)
@@ -156,6 +157,9 @@ def _loaders(
         splits.val, network, vocabulary, recipe, progress, title="validation images"
     )
     order = EpochShuffle(len(train_images), seed=recipe.seed)
+    if isinstance(train_images.examples, ShardExamples):
+        buffer = recipe.data.shuffle_buffer
+        order = ShardShuffle(train_images.examples, seed=recipe.seed, buffer=buffer)
     workers = recipe.data.workers
     loaders = (
         batches(train_images, batch_size=training.batch_size, sampler=order, workers=workers),
