@@ -11,6 +11,8 @@ from cutline.cli.console import bar, say, table
 from cutline.files import write_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cutline.data.examples import Example
     from cutline.evaluation import Evaluation
 
@@ -76,7 +78,7 @@ def _move_aside(out: Path) -> None:
     say(f"{out} of an earlier demo is now {aside}.")
 
 
-def _report(path: Path, examples: "list[Example]", found: "Evaluation") -> None:
+def _report(path: Path, examples: "Sequence[Example]", found: "Evaluation") -> None:
     from cutline.explain import ReportEntry, write_report
 
     entries = []

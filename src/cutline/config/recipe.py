@@ -77,6 +77,9 @@ class DataConfig(Config):
         description="train on the first so many images only (not captions), and validate on no "
         "more than so many; default: all",
     )
+    shuffle_buffer: int = Field(
+        20_000, gt=0, description="images of shards that are shuffled with each other"
+    )
     workers: int = Field(0, ge=0, description="processes that read pictures while others train")
     cache: str | None = Field(
         None, description="folder of the feature cache; default: the user's cache folder"

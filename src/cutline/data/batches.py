@@ -5,7 +5,8 @@ size.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -16,6 +17,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
 from cutline.data.augment import Augment, sided
 from cutline.data.cache import Bytes, Halves
 from cutline.data.examples import Example, Picture
+from cutline.data.readers.shards import ShardExamples
+from cutline.data.shard_order import shard_order
 from cutline.images.unreadable import Unreadable, attempt
 from cutline.preprocessing import Preprocessing
 from cutline.vocabulary import Vocabulary
@@ -26,6 +29,7 @@ __all__ = [
     "EpochShuffle",
     "Inputs",
     "Pictures",
+    "ShardShuffle",
     "Shares",
     "Turn",
     "batches",
@@ -109,7 +113,7 @@ class CaptionedImages(Dataset[Item | Unreadable]):
         self.inputs = inputs
         self.augment = augment
         self.seed = seed
-        self.captions = [
+        self.captions = _Numbers(
             sorted(
                 (
                     vocabulary.encode(caption, max_words=max_words)
@@ -119,7 +123,7 @@ class CaptionedImages(Dataset[Item | Unreadable]):
                 reverse=True,
             )
             for example in examples
-        ]
+        )
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -134,6 +138,22 @@ class CaptionedImages(Dataset[Item | Unreadable]):
             dice = np.random.default_rng((self.seed, epoch, row))
             seen = self.augment(seen, dice, mirror=not sided(example.captions))
         return seen, self.captions[row], example.image_id
+
+
+class _Numbers:
+    """Captions of each image as numbers, 4 bytes a word: all of a data set stay in memory."""
+
+    def __init__(self, images: Iterable[list[list[int]]]) -> None:
+        self.words, self.ends, self.images = array("i"), array("q", [0]), array("q", [0])
+        for captions in images:
+            for numbers in captions:
+                self.words.extend(numbers)
+                self.ends.append(len(self.words))
+            self.images.append(len(self.ends) - 1)
+
+    def __getitem__(self, image: int, /) -> list[list[int]]:
+        each = range(self.images[image], self.images[image + 1])
+        return [self.words[self.ends[n] : self.ends[n + 1]].tolist() for n in each]
 
 
 class EpochShuffle(Sampler[Turn]):
@@ -154,6 +174,19 @@ class EpochShuffle(Sampler[Turn]):
     def __iter__(self) -> Iterator[Turn]:
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
         return (Turn(row, self.epoch) for row in order.tolist())
+
+
+class ShardShuffle(EpochShuffle):
+    """The same for shards: run by run through a buffer, see `cutline.data.shard_order`."""
+
+    def __init__(self, examples: ShardExamples, *, seed: int, buffer: int) -> None:
+        super().__init__(len(examples), seed=seed)
+        self.runs = examples.runs()
+        self.buffer = buffer
+
+    def __iter__(self) -> Iterator[Turn]:
+        order = shard_order(self.runs, seed=self.seed, epoch=self.epoch, buffer=self.buffer)
+        return (Turn(row, self.epoch) for row in order)
 
 
 class Shares(Sampler[list[Any]]):

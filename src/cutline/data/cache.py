@@ -32,6 +32,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from cutline.data.examples import Photograph, Picture
+from cutline.data.readers.shards.pictures import ShardPicture
 from cutline.errors import UsageError
 from cutline.files import cache_folder, printable, write_text
 from cutline.images.unreadable import Unreadable, attempt
@@ -274,6 +275,8 @@ def _identity(picture: Picture) -> list[Any]:
     if isinstance(picture, Photograph) and picture.path.exists():
         facts = picture.path.stat()
         return [str(picture.path.resolve()), facts.st_size, facts.st_mtime_ns]
+    if isinstance(picture, ShardPicture):
+        return picture.identity
     return [repr(picture)]
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from PIL.Image import Image
 
-from cutline.data.examples import Dataset, Example, Photograph
+from cutline.data.examples import Captions, Dataset, Example, Photograph
 from cutline.errors import ImageError
 from cutline.unspaced import looks_unspaced
 
@@ -60,6 +60,7 @@ class CheckReport:
     without_captions: list[Problem] = field(default_factory=list)
     empty_captions: list[Problem] = field(default_factory=list)
     in_two_splits: list[Problem] = field(default_factory=list)
+    damaged: list[Problem] = field(default_factory=list)
     captions_per_image: Spread = field(default_factory=Spread)
     words_per_caption: Spread = field(default_factory=Spread)
     image_widths: Spread = field(default_factory=Spread)
@@ -68,13 +69,14 @@ class CheckReport:
 
     @property
     def problems(self) -> dict[str, list[Problem]]:
-        """Every kind of problem that is looked for, with those found."""
+        """Every kind of problem that is looked for, with those found; of shards, if there are."""
         return {
             "missing images": self.missing,
             "unreadable images": self.unreadable,
             "images without captions": self.without_captions,
             "images with empty captions": self.empty_captions,
             "images in two splits": self.in_two_splits,
+            **({"damaged shards": self.damaged} if self.damaged else {}),
         }
 
     @property
@@ -121,8 +123,9 @@ def check_dataset(
     `progress` is called after each image with the number looked at so far.
     """
     report = CheckReport(dataset.describe(), dataset.notes)
-    report.unspaced = looks_unspaced(c for example in dataset.examples for c in example.captions)
-    seen: dict[bytes, Example] = {}
+    report.damaged = [Problem(name, reason) for name, reason in dataset.damaged]
+    report.unspaced = looks_unspaced(Captions(dataset.examples))
+    seen: dict[bytes, tuple[str, str]] = {}
     for count, example in enumerate(dataset.examples, start=1):
         _check_captions(example, report)
         digest = _check_picture(example, report)
@@ -175,13 +178,16 @@ def _blake() -> "hashlib.blake2b":
 
 
 def _check_splits(
-    example: Example, digest: bytes | None, seen: dict[bytes, Example], report: CheckReport
+    example: Example,
+    digest: bytes | None,
+    seen: dict[bytes, tuple[str, str]],
+    report: CheckReport,
 ) -> None:
     """Find the image again under the same id, the same path or with the same content."""
     for key, reason in _identities(example, digest):
-        first = seen.setdefault(key, example)
-        if first.split != example.split:
-            also = f"{first.image_id} in {first.split}"
+        image_id, split = seen.setdefault(key, (example.image_id, example.split))
+        if split != example.split:
+            also = f"{image_id} in {split}"
             report.in_two_splits.append(
                 Problem(example.image_id, f"in {example.split}, and {reason} {also}")
             )

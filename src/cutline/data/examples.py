@@ -1,6 +1,7 @@
 """Examples: pictures, the captions people wrote for them, and a split."""
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -10,7 +11,7 @@ from PIL.Image import Image
 from cutline.errors import UsageError, did_you_mean
 from cutline.images import read_image
 
-__all__ = ["Dataset", "Example", "Photograph", "Picture"]
+__all__ = ["Captions", "Dataset", "Example", "Photograph", "Picture"]
 
 
 @runtime_checkable
@@ -54,16 +55,31 @@ class Example:
     split: str
 
 
+class Captions:
+    """All captions of examples, to be read more than once and never held at once."""
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        self.examples = examples
+
+    def __iter__(self) -> Iterator[str]:
+        return (caption for example in self.examples for caption in example.captions)
+
+
 @dataclass(frozen=True)
 class Dataset:
-    """All examples of a data set, and what its reader recognised and coped with."""
+    """All examples of a data set, and what its reader recognised and coped with.
+
+    `damaged` are files of many images, such as shards, that could be read in part or not at all,
+    each with the reason.
+    """
 
     kind: str
     source: str
-    examples: tuple[Example, ...]
+    examples: Sequence[Example]
     notes: tuple[str, ...] = field(default=())
+    damaged: tuple[tuple[str, str], ...] = field(default=(), kw_only=True)
 
-    def split(self, name: str) -> list[Example]:
+    def split(self, name: str) -> Sequence[Example]:
         """Return the examples of one split; an unknown or empty split is a `UsageError`."""
         chosen = [example for example in self.examples if example.split == name]
         if not chosen:

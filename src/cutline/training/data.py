@@ -5,8 +5,9 @@ another view of a picture each time, pictures are fed.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
@@ -16,10 +17,12 @@ from safetensors.torch import save as serialise
 from cutline.config import Recipe
 from cutline.data.augment import Augment
 from cutline.data.batches import CaptionedImages, Inputs, Pictures
-from cutline.data.cache import Bytes, cache_folder, cached_features
+from cutline.data.cache import Bytes, Halves, cache_folder, cached_features
 from cutline.data.examples import Dataset, Example, Photograph, Picture
 from cutline.data.readable import find_unreadable
 from cutline.data.readers import open_dataset
+from cutline.data.readers.shards import ShardExamples
+from cutline.data.shard_features import PicturesOf, ShardFeatures
 from cutline.encoders import Encoder
 from cutline.errors import DataError
 from cutline.network import Network
@@ -27,6 +30,7 @@ from cutline.vocabulary import Vocabulary
 
 __all__ = ["Splits", "captioned_images", "load_splits"]
 
+T = TypeVar("T")
 NAMED = 20  # pictures left out that are named, before the others are counted
 
 Progress = Callable[[str, int], Callable[[int], None]]
@@ -37,15 +41,15 @@ class Splits(NamedTuple):
     """The examples to train on and those to validate on; `notes` says what was left out."""
 
     dataset: Dataset
-    train: list[Example]
-    val: list[Example]
+    train: Sequence[Example]
+    val: Sequence[Example]
     notes: list[str]
 
 
 def load_splits(recipe: Recipe) -> Splits:
     """Read the data set, and leave out what cannot be used: no captions, no file."""
     scenes = recipe.data.scenes.model_dump() if recipe.data.path == "scenes" else {}
-    dataset = open_dataset(recipe.data.path, **scenes)
+    dataset = open_dataset(recipe.data.path, cache=recipe.data.cache, **scenes)
     notes = list(dataset.notes)
     limit = recipe.data.limit
     usable = _usable(dataset.split("train"), notes)
@@ -74,17 +78,23 @@ def captioned_images(
     augment: Augment | None = None,
 ) -> tuple[CaptionedImages, list[str]]:
     """Pair examples with what the network reads of them; also say which could not be read."""
-    pictures = [example.picture for example in examples]
+    pictures: Sequence[Picture]
+    failed: dict[int, str] = {}
+    if isinstance(examples, ShardExamples):
+        pictures = PicturesOf(examples)
+    else:
+        pictures = [example.picture for example in examples]
     folder, notes = cache_folder(recipe.data.cache), list[str]()
     inputs: Inputs
     if network.encoder.trains or augment is not None:
-        advance = progress(f"checking {title}", len(pictures))
-        failed, notes = find_unreadable(pictures, folder=folder, progress=advance)
-        kept = [row for row in range(len(examples)) if row not in failed]
-        inputs = Pictures([pictures[row] for row in kept], network.encoder.preprocessing)
+        if not isinstance(examples, ShardExamples):  # those of shards are named when they turn up
+            advance = progress(f"checking {title}", len(pictures))
+            failed, notes = find_unreadable(pictures, folder=folder, progress=advance)
+        kept = _rows(len(examples), failed)
+        inputs = Pictures(_chosen(pictures, kept), network.encoder.preprocessing)
     else:
-        table = cached_features(
-            pictures,
+        table = partial(
+            cached_features,
             folder=folder,
             key=_encoder_key(network.encoder, recipe),
             shape=network.encoder.table,
@@ -92,9 +102,14 @@ def captioned_images(
             encode=lambda squares: _encode(network.encoder, squares),
             progress=progress(f"features of {title}", len(pictures)),
         )
-        failed = table.failed
-        kept = [row for row in range(len(examples)) if row not in failed]
-        inputs = _Rows(table.features, kept)
+        if isinstance(examples, ShardExamples):
+            inputs = features = ShardFeatures(examples, table)
+            failed = features.failed
+        else:
+            found = table(pictures)
+            inputs, failed = found.features, found.failed
+        kept = _rows(len(examples), failed)
+        inputs = _Rows(inputs, kept)
     notes += _named(list(failed.values()), recipe)
     if not kept:
         raise DataError(
@@ -102,7 +117,7 @@ def captioned_images(
             f"`cutline data check {recipe.data.path}` names each fault."
         )
     images = CaptionedImages(
-        [examples[row] for row in kept],
+        _chosen(examples, kept),
         inputs,
         vocabulary,
         captions_per_image=recipe.data.captions_per_image,
@@ -113,16 +128,29 @@ def captioned_images(
     return images, notes
 
 
+def _rows(count: int, failed: Mapping[int, str]) -> Sequence[int]:
+    """Return the rows that have not failed."""
+    return [row for row in range(count) if row not in failed] if failed else range(count)
+
+
+def _chosen(given: Sequence[T], rows: Sequence[int]) -> Sequence[T]:
+    """Return some rows; of shards without reading them."""
+    if len(rows) == len(given):
+        return given
+    if isinstance(given, ShardExamples | PicturesOf):
+        return cast("Sequence[T]", given.take(rows))
+    return [given[row] for row in rows]
+
+
 class _Rows:
     """Some rows of a table."""
 
-    def __init__(self, table: NDArray[np.float16], rows: Sequence[int]) -> None:
+    def __init__(self, table: Inputs, rows: Sequence[int]) -> None:
         self.table = table
         self.rows = rows
 
-    def __getitem__(self, row: int, /) -> NDArray[np.float16]:
-        chosen: NDArray[np.float16] = self.table[self.rows[row]]
-        return chosen
+    def __getitem__(self, row: int, /) -> Bytes | Halves:
+        return self.table[self.rows[row]]
 
 
 def _named(reasons: Sequence[str], recipe: Recipe) -> list[str]:
@@ -136,7 +164,9 @@ def _named(reasons: Sequence[str], recipe: Recipe) -> list[str]:
     return notes
 
 
-def _usable(examples: Sequence[Example], notes: list[str]) -> list[Example]:
+def _usable(examples: Sequence[Example], notes: list[str]) -> Sequence[Example]:
+    if isinstance(examples, ShardExamples):  # their index lists no others
+        return examples
     kept = [example for example in examples if example.captions and _there(example.picture)]
     if left := len(examples) - len(kept):
         notes.append(

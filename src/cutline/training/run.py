@@ -28,8 +28,10 @@ from cutline.captioner import Captioner, ModelConfig, load, read_config
 from cutline.compiled import compiling
 from cutline.config import Recipe
 from cutline.data.augment import Augment
-from cutline.data.batches import EpochShuffle, batches
+from cutline.data.batches import EpochShuffle, ShardShuffle, batches
 from cutline.data.cache import cache_folder
+from cutline.data.examples import Captions
+from cutline.data.readers.shards import ShardExamples
 from cutline.decoders import admit
 from cutline.encoders import keep_norms
 from cutline.models import find_model
@@ -110,14 +112,10 @@ def train(
     checkpoint = out / CHECKPOINT
     resumed = resume and checkpoint.is_file()
     progress = progress or rich_progress
-    torch.set_num_threads(choose_threads(recipe, processes=place.devices))
-    if place.size > 1:  # Lightning would choose anew
-        os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))
-    torch.set_float32_matmul_precision("medium" if _medium_is_exact() else "highest")
-    torch.manual_seed(recipe.seed)
+    _settle_arithmetic(recipe, place)
     splits = load_splits(recipe)
     say(splits.dataset.describe())
-    captions = [caption for example in splits.train for caption in example.captions]
+    captions = Captions(splits.train)
     if recipe.words.tokenizer == "words" and recipe.words.pattern is None:
         for note in filter(None, [looks_unspaced(captions)]):
             say(f"note: {note}")
@@ -141,10 +139,9 @@ def train(
     average = recipe.training.ema_decay
     averaged = None if average is None else Averaged(decay=average)
     keep = KeepModels(out, save, recipe.training.monitored, averaged)
-    train_references, val_references = (
-        {example.image_id: example.captions for example in examples}
-        for examples in (splits.train, splits.val)
-    )
+    val_references = {example.image_id: example.captions for example in splits.val}
+    rewarded = splits.train if recipe.training.objective == "self_critical" else ()
+    train_references = {example.image_id: example.captions for example in rewarded}
     objective = build_objective(recipe, vocabulary, train_references, processes)
     watch = Watch(recipe, out, say)
     module = TrainingModule(
@@ -196,6 +193,9 @@ def _loaders(
         splits.val, network, vocabulary, recipe, progress, title="validation images"
     )
     order = EpochShuffle(len(train_images), seed=recipe.seed)
+    if isinstance(train_images.examples, ShardExamples):
+        buffer = recipe.data.shuffle_buffer
+        order = ShardShuffle(train_images.examples, seed=recipe.seed, buffer=buffer)
     share = partial(batches, workers=recipe.data.workers, rank=place.rank, size=place.size)
     loaders = (
         share(train_images, batch_size=training.batch_size, sampler=order),
@@ -304,6 +304,15 @@ def _nothing(_: str) -> None:
 
 def _no_progress(_: str, __: int) -> Callable[[int], None]:
     return lambda _: None
+
+
+def _settle_arithmetic(recipe: Recipe, place: Place) -> None:
+    """Choose threads, precision of products and random numbers of this process."""
+    torch.set_num_threads(choose_threads(recipe, processes=place.devices))
+    if place.size > 1:  # Lightning would choose anew
+        os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))
+    torch.set_float32_matmul_precision("medium" if _medium_is_exact() else "highest")
+    torch.manual_seed(recipe.seed)
 
 
 def _medium_is_exact() -> bool:

@@ -9,7 +9,15 @@ from cutline.data.examples import Dataset, Example, Photograph
 from cutline.data.readers.files import counted, name_some
 from cutline.errors import DataError
 
-__all__ = ["Entry", "assemble", "hold_out", "split_named"]
+__all__ = [
+    "Entry",
+    "assemble",
+    "clean",
+    "hold_out",
+    "said_held_out",
+    "split_by_hash",
+    "split_named",
+]
 
 HELD_OUT = 0.05  # the share of val, and that of test, where a format has no splits
 
@@ -59,11 +67,16 @@ def assemble(
     if emptied:
         said.append(f"left out {counted(len(emptied), 'empty caption')}: {name_some(emptied)}.")
     if held_out:
-        said.append(
-            f"no split is given for {counted(len(held_out), 'image')}: about {HELD_OUT:.0%} are "
-            f"held out as val and {HELD_OUT:.0%} as test, by a hash of the name, so for good."
-        )
+        said.append(said_held_out(len(held_out)))
     return Dataset(kind, str(source), tuple(examples), tuple(said))
+
+
+def said_held_out(images: int) -> str:
+    """Say that images were held out, and how."""
+    return (
+        f"no split is given for {counted(images, 'image')}: about {HELD_OUT:.0%} are "
+        f"held out as val and {HELD_OUT:.0%} as test, by a hash of the name, so for good."
+    )
 
 
 def clean(caption: str | None) -> str:
@@ -82,15 +95,18 @@ def hold_out(image_ids: Iterable[str]) -> dict[str, str]:
     as long as train keeps one.
     """
     places = {name: _place(name) for name in image_ids}
-    splits = {
-        name: "val" if place < HELD_OUT else "test" if place < 2 * HELD_OUT else "train"
-        for name, place in places.items()
-    }
+    splits = {name: split_by_hash(name) for name in places}
     for wanted in ("val", "test"):
         train = [name for name, split in splits.items() if split == "train"]
         if len(train) > 1 and wanted not in splits.values():
             splits[min(train, key=places.__getitem__)] = wanted
     return splits
+
+
+def split_by_hash(name: str) -> str:
+    """Return the split that an image of this name is held out for, or train."""
+    place = _place(name)
+    return "val" if place < HELD_OUT else "test" if place < 2 * HELD_OUT else "train"
 
 
 def _place(name: str) -> float:

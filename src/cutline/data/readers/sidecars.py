@@ -13,7 +13,7 @@ from typing import NamedTuple
 from cutline.data.readers.columns import CAPTIONS, column
 from cutline.data.readers.files import is_picture, read_text
 
-__all__ = ["HEDGE", "SIDECARS", "Beside", "beside", "captions_of", "differs"]
+__all__ = ["HEDGE", "SIDECARS", "Beside", "beside", "captions_in", "captions_of", "differs"]
 
 HEDGE = "perhaps: "  # what `cutline caption` writes before the words of an unsure caption
 SIDECARS = (".txt", ".caption", ".json")  # the first that is there counts
@@ -75,8 +75,12 @@ def captions_of(file: Path) -> tuple[list[str], bool]:
     A text file holds a caption a line; JSON an object with a caption, or a list of them. Any
     other JSON holds none.
     """
-    text = read_text(file)
-    if file.suffix.lower() == ".json":
+    return captions_in(read_text(file), file.suffix.lower())
+
+
+def captions_in(text: str, suffix: str) -> tuple[list[str], bool]:
+    """Return the captions in the text of such a file, as `captions_of` does."""
+    if suffix == ".json":
         return _of_json(text)
     lines = [line.strip() for line in text.split("\n")]
     lines = [line for line in lines if line] or [""]
