@@ -1,6 +1,7 @@
 """`cutline train`."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -39,4 +40,4 @@ def train(
         f"Best: epoch {best['epoch']:.0f}, validation CIDEr {best[figure]:.3f} "
         f"({search}). Model: {result.folder}"
     )
-    say(f"Next: cutline evaluate {result.folder} --data {plan.data.path} --split val")
+    say(f"Next: cutline evaluate {result.folder} --data {quote(plan.data.path)} --split val")
