@@ -1,6 +1,7 @@
 """`cutline train`."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -49,6 +50,6 @@ def train(
     )
     images = f" --images {plan.data.limit}" if plan.data.limit else ""
     say(
-        f"Next: cutline evaluate {result.folder} --data {plan.data.path} "
+        f"Next: cutline evaluate {result.folder} --data {quote(plan.data.path)} "
         f"--split {plan.training.validate_on}{images}"
     )

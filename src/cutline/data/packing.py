@@ -171,7 +171,10 @@ def _suffix(name: str) -> str:
 def _write_tar(draft: Path, items: Iterator[_Item]) -> int:
     """Write members KEY.jpg and KEY.json; the same images give the same bytes."""
     count = 0
-    with tarfile.open(draft, "w", format=tarfile.PAX_FORMAT) as tar:
+    with (
+        draft.open("wb") as stream,
+        tarfile.TarFile(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
         for count, item in enumerate(items, start=1):  # noqa: B007
             about = {"image_id": item.example.image_id, "captions": list(item.example.captions)}
             text = json.dumps(about, ensure_ascii=True).encode()

@@ -32,7 +32,7 @@ class Sample(NamedTuple):
 
 @dataclass
 class Findings:
-    """What a shard's reader found beside samples.
+    """Findings of a shard's reader beside samples.
 
     Attributes:
         group_bytes: of each row group, what has to be held in memory to read one of its rows.
