@@ -69,10 +69,7 @@ def main(words: Sequence[str] | None = None) -> int:
         description="Train every captioner on Flickr8k, several seeds each, side by side.",
     )
     arguments(parser, out="runs/flickr8k")
-    parser.add_argument("--data", help="Flickr8k: dataset_flickr8k.json with images/ beside it")
-    parser.add_argument("--weights", help="the encoder's .safetensors; default: download them")
-    parser.add_argument("--cache", help="folder of the feature cache; default: the user's")
-    parser.add_argument("--table", action="store_true", help="write the page; train nothing")
+    place_arguments(parser)
     given = parser.parse_intermixed_args(words)
     if given.table:
         write_page(read_records(Row, RESULTS))
@@ -87,6 +84,14 @@ def main(words: Sequence[str] | None = None) -> int:
     if rows:
         keep(FLICKR8K, given, rows, RESULTS, write_page)
     return 0 if len(rows) == len(asked) else 1
+
+
+def place_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add where data, weights and features lie, and `--table`."""
+    parser.add_argument("--data", help="Flickr8k: dataset_flickr8k.json with images/ beside it")
+    parser.add_argument("--weights", help="the encoder's .safetensors; default: download them")
+    parser.add_argument("--cache", help="folder of the feature cache; default: the user's")
+    parser.add_argument("--table", action="store_true", help="write the page; train nothing")
 
 
 def places(given: argparse.Namespace) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from cutline.data.readers import open_dataset
 from cutline.errors import CutlineError
 from cutline.evaluation import measure_faithfulness
 from cutline.files import write_text
-from experiments.flickr8k.__main__ import FLICKR8K, places
+from experiments.flickr8k.__main__ import FLICKR8K, place_arguments, places
 from experiments.flickr8k.table import PAGE, ROOT, Row
 from experiments.records import read_records, write_between, write_records
 from experiments.runs import Kept, Plan, arguments, finish_all, plans
@@ -113,10 +113,7 @@ def main(words: Sequence[str] | None = None) -> int:
     )
     arguments(parser, out="runs/penalty", only=["soft"])
     parser.add_argument("--values", default="0.0,0.1,1.0", help="default: 0.0,0.1,1.0")
-    parser.add_argument("--data", help="Flickr8k: dataset_flickr8k.json with images/ beside it")
-    parser.add_argument("--weights", help="the encoder's .safetensors; default: download them")
-    parser.add_argument("--cache", help="folder of the feature cache; default: the user's")
-    parser.add_argument("--table", action="store_true", help="write the page; train nothing")
+    place_arguments(parser)
     given = parser.parse_intermixed_args(words)
     if given.table:
         write_between(PAGE, BEGIN, END, table(read_records(Measured, RESULTS)))

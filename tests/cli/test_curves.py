@@ -75,7 +75,8 @@ def test_the_command_writes_a_picture_and_a_table_and_nothing_twice(runs, tmp_pa
     assert [(row["run"], row["epoch"]) for row in rows] == [
         (f"decoder.hidden={hidden}", str(epoch)) for hidden in (24, 32) for epoch in (1, 2)
     ]
-    assert float(rows[0]["train/loss_per_caption"]) == read_history(runs[0]).epochs[0]["train/loss_per_caption"]
+    loss = "train/loss_per_caption"
+    assert float(rows[0][loss]) == read_history(runs[0]).epochs[0][loss]
     before = picture.read_bytes()
     assert cutline(*words).returncode == 2
     assert picture.read_bytes() == before
