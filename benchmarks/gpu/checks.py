@@ -194,7 +194,8 @@ def _trained(out: Path, *, epochs: int, resume: bool = False) -> dict[str, Tenso
             "encoder": {"name": "test_resnet", "weights": "random", "size": 64, "stage": 2}
             | {"trainable": "all"},
             "decoder": {"name": "soft", **SIZES},
-            "training": {"epochs": epochs, "batch_size": 8, "schedule": "constant"},
+            "training": {"epochs": epochs, "batch_size": 8, "schedule": "constant"}
+            | {"warmup_steps": 0, "logger": "csv", "log_images": 0},
         }
     )
     train(recipe, out, resume=resume, say=lambda _: None)
