@@ -55,25 +55,21 @@ class Captioner:
         self.look = look
         self.words = words
 
-    def search(self):
-        return None
-
-    def caption_squares(self, squares, search):
-        del search
-        for _ in squares:
-            attention = np.full((len(self.words), GRID, GRID), 0.01)
-            if self.look is not None:
-                attention[:, self.look[0], self.look[1]] = 0.85
-            found = Caption(
-                " ".join(self.words),
-                self.words,
-                (-0.1,) * len(self.words),
-                -0.3,
-                0.9,
-                True,
-                None if self.look is None else attention,
-            )
-            yield [found]
+    def captioned(self, count):
+        """Pictures with a lamp, each with its caption."""
+        attention = np.full((len(self.words), GRID, GRID), 0.01)
+        if self.look is not None:
+            attention[:, self.look[0], self.look[1]] = 0.85
+        found = Caption(
+            " ".join(self.words),
+            self.words,
+            (-0.1,) * len(self.words),
+            -0.3,
+            0.9,
+            True,
+            None if self.look is None else attention,
+        )
+        return [(square, found) for square in lamps(count)]
 
 
 def lamps(count):
@@ -84,8 +80,12 @@ def lamps(count):
     return [Square(pixels, (0, 0, 1, 1))] * count
 
 
+def measure(captioner, count, **options):
+    return measure_faithfulness(captioner, captioner.captioned(count), **options)
+
+
 def test_words_die_with_the_region_that_was_looked_at():
-    found = measure_faithfulness(Captioner(LAMP), lamps(12))
+    found = measure(Captioner(LAMP), 12)
     assert found.images == 12
     assert found.words == 24  # `a` names nothing
     assert found.peak == pytest.approx(0.85)
@@ -98,14 +98,14 @@ def test_words_die_with_the_region_that_was_looked_at():
 
 
 def test_attention_to_another_region_is_worse_than_chance():
-    found = measure_faithfulness(Captioner((3, 0)), lamps(12))
+    found = measure(Captioner((3, 0)), 12)
     assert found.deletion_area["attention"].mean() > 0.1
     assert found.insertion_area["attention"].mean() < found.insertion_area["random"].max()
     np.testing.assert_allclose(found.deletion["attention"][1], SEEN, atol=1e-6)
 
 
 def test_curves_begin_and_end_at_the_whole_and_the_blank_picture():
-    found = measure_faithfulness(Captioner(LAMP), lamps(2))
+    found = measure(Captioner(LAMP), 2)
     for order, curve in found.deletion.items():
         np.testing.assert_allclose([curve[0], curve[-1]], [SEEN, MISSED], atol=1e-6)
         np.testing.assert_allclose(found.insertion[order][[0, -1]], [MISSED, SEEN], atol=1e-6)
@@ -113,8 +113,7 @@ def test_curves_begin_and_end_at_the_whole_and_the_blank_picture():
 
 def test_the_random_order_is_of_its_seed():
     first, again, other = (
-        measure_faithfulness(Captioner(LAMP), lamps(3), seed=seed).deletion_area["random"]
-        for seed in (1, 1, 2)
+        measure(Captioner(LAMP), 3, seed=seed).deletion_area["random"] for seed in (1, 1, 2)
     )
     assert (first == again).all()
     assert (first != other).any()
@@ -129,4 +128,4 @@ def test_the_random_order_is_of_its_seed():
 )
 def test_what_cannot_be_measured_is_refused(captioner, told):
     with pytest.raises(UsageError, match=told.replace("(", "\\(").replace(")", "\\)")):
-        measure_faithfulness(captioner, lamps(2))
+        measure(captioner, 2)

@@ -61,11 +61,13 @@ def look(plan: Plan) -> Kept:
         return kept
     captioner = load(plan.beside("") / "best", threads=1)
     examples = open_dataset(read_recipe(plan.recipe, plan.words).data.path).split("val")[:IMAGES]
-    found = measure_faithfulness(captioner, (captioner.square(e.picture.open()) for e in examples))
-    areas = {"deletion": found.deletion_area, "insertion": found.insertion_area}
-    kept = {"peak": round(found.peak, 4)} | {
-        curve: {order: round(float(of.mean()), 4) for order, of in area.items()}
-        for curve, area in areas.items()
+    squares = [captioner.square(e.picture.open()) for e in examples]
+    captions = captioner.caption_squares(squares, captioner.search())
+    best = (found[0] for found in captions)
+    found = measure_faithfulness(captioner, zip(squares, best, strict=True)).to_dict()
+    kept = {"peak": found["peak"]} | {
+        curve: {order: of["area"] for order, of in found[curve].items()}
+        for curve in ("deletion", "insertion")
     }
     write_text(path, json.dumps(kept, indent=1) + "\n")
     return kept

@@ -106,19 +106,20 @@ def evaluate(
             bootstrap=bootstrap,
             progress=progress,
         )
-    curves = None
-    if faithfulness:
-        squares = (
-            captioner.square(e.picture.open()) for e in examples if e.image_id in result.captions
-        )
-        with bar("deletion and insertion", len(result.captions)) as progress:
-            curves = measure_faithfulness(captioner, squares, search=search, progress=progress)
     rows = score_rows(result.corpus, result.scores.intervals)
     table(f"{model} on {data} ({split}, {len(result.captions):,} images)", rows[0], rows[1:])
     tell(result.scores.signature)
     for metric, reason in result.scores.skipped.items():
         say(f"{metric} was not computed: {reason}")
-    if curves:
+    curves = None
+    if faithfulness:
+        captioned = (
+            (captioner.square(e.picture.open()), result.captions[e.image_id])
+            for e in examples
+            if e.image_id in result.captions
+        )
+        with bar("deletion and insertion", len(result.captions)) as progress:
+            curves = measure_faithfulness(captioner, captioned, progress=progress)
         rows = faithfulness_rows(curves)
         title = (
             f"probability of {curves.words:,} content words as regions are painted over or shown"

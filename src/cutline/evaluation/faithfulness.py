@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from cutline.captioner import Caption, Captioner
 from cutline.captioner.backend import Stepper
 from cutline.captioner.captioner import Square, in_batches
-from cutline.config import SearchConfig
 from cutline.errors import UsageError
 from cutline.search import Words, forced_log_probs
 
@@ -87,21 +86,19 @@ class Faithfulness:
 
 def measure_faithfulness(
     captioner: Captioner,
-    squares: Iterable[Square],
+    captioned: Iterable[tuple[Square, Caption]],
     *,
-    search: SearchConfig | None = None,
     seed: int = 0,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Faithfulness:
-    """Caption pictures, and measure whether each word depends on where its attention looked.
+    """Measure whether each word of captions depends on where its attention looked.
 
     A region is painted over in the picture's mean colour. For each content word 36 altered
     pictures are encoded.
 
     Args:
         captioner: a model that attends.
-        squares: pictures, as `Captioner.square` reads them.
-        search: how to caption; by default as the model's own configuration says.
+        captioned: pictures, as `Captioner.square` reads them, each with its caption of that model.
         seed: of the random order.
         progress: called with the number of pictures that are done.
 
@@ -111,8 +108,7 @@ def measure_faithfulness(
     generator = np.random.default_rng(seed)
     curves: list[Floats] = []
     peaks: list[float] = []
-    for square in squares:
-        caption = next(iter(captioner.caption_squares([square], search or captioner.search())))[0]
+    for square, caption in captioned:
         found = _curves(captioner, square, caption, generator)
         if len(found):
             curves.append(found)
