@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightning as L
@@ -63,7 +63,7 @@ class Lines(Callback):
             "val BLEU-4": found.get("val BLEU-4"),
             "teacher-forced perplexity": found.get("val/teacher_forced_perplexity"),
         }
-        figures = "  ".join(f"{name} {float(v):.3f}" for name, v in shown.items() if v is not None)
+        figures = _line(shown)
         epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
         seconds = time.perf_counter() - self.began
         print(f"{epoch}  {seconds:.1f} s  {figures}  {_since(self.keep.waited)}", flush=True)
@@ -98,10 +98,10 @@ class StepLines(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Print a line, if it is time."""
+        """Print a line, if it is time; one process does it."""
         self.steps += 1
         self.ended = time.perf_counter()
-        if (batch_idx + 1) % self.every:
+        if (batch_idx + 1) % self.every or not trainer.is_global_zero:
             return
         found = trainer.callback_metrics
         shown = {
@@ -109,7 +109,7 @@ class StepLines(Callback):
             "top-5": found.get("train/top5_accuracy_step"),
             "reward": found.get("train/reward_step"),
         }
-        figures = "  ".join(f"{name} {float(v):.3f}" for name, v in shown.items() if v is not None)
+        figures = _line(shown)
         batches = f"{batch_idx + 1}/{trainer.num_training_batches}"
         print(
             f"epoch {trainer.current_epoch + 1}  step {batches}  "
@@ -122,6 +122,12 @@ class StepLines(Callback):
     def _begin(self) -> None:
         self.began = self.ended = time.perf_counter()
         self.data, self.steps = 0.0, 0
+
+
+def _line(figures: Mapping[str, Any]) -> str:
+    """Return figures as a line shows them; those that are not there are left out."""
+    there = {name: float(value) for name, value in figures.items() if value is not None}
+    return "  ".join(f"{name} {value:.3f}" for name, value in there.items())
 
 
 def _since(epochs: int) -> str:
