@@ -28,8 +28,8 @@ def test_a_word_and_its_percent_stand_above_each_picture(say, photo):
     assert shown.count("50%") == 3
 
 
-def test_panels_do_not_overlap_and_stay_in_the_figure(say, photo):
-    figure = draw_figure(photo, say("dog " * 30, sentinel=0.5))
+def check_apart(figure):
+    """Panels neither overlap nor leave the figure."""
     boxes = [axes.get_position() for axes in figure.axes]
     assert all(0 <= box.x0 < box.x1 <= 1 and 0 <= box.y0 < box.y1 <= 1 for box in boxes)
     assert not any(
@@ -37,6 +37,11 @@ def test_panels_do_not_overlap_and_stay_in_the_figure(say, photo):
         for i, a in enumerate(boxes)
         for b in boxes[:i]
     )
+
+
+def test_panels_do_not_overlap_and_stay_in_the_figure(say, photo):
+    figure = draw_figure(photo, say("dog " * 30, sentinel=0.5))
+    check_apart(figure)
 
 
 def test_thirty_words_stay_legible(say, photo, tmp_path):
@@ -141,13 +146,7 @@ def test_parts_of_several_captioners_do_not_overlap(say, photo):
         "c": say("dog " * 14),
     }
     figure = draw_figure(photo, captions)
-    boxes = [axes.get_position() for axes in figure.axes]
-    assert all(0 <= box.x0 < box.x1 <= 1 and 0 <= box.y0 < box.y1 <= 1 for box in boxes)
-    assert not any(
-        a.x0 < b.x1 and b.x0 < a.x1 and a.y0 < b.y1 and b.y0 < a.y1
-        for i, a in enumerate(boxes)
-        for b in boxes[:i]
-    )
+    check_apart(figure)
 
 
 def test_a_caption_of_eleven_words_is_one_row_where_captioners_are_compared(say, photo):

@@ -5,6 +5,7 @@ one that does not read its answer the memory of it.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -18,17 +19,40 @@ REFUSED = (
 )
 
 
+class _Deadline:
+    """A time limit: `passed` is called when it has been waited for so many seconds on end."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, seconds: float, passed: Callable[[], None]
+    ) -> None:
+        self.loop = loop
+        self.seconds = seconds
+        self.passed = passed
+        self.timer: asyncio.TimerHandle | None = None
+
+    def wait(self, waiting: bool) -> None:
+        """Begin to wait, unless that has begun; or wait no longer."""
+        if waiting and self.timer is None:
+            self.timer = self.loop.call_later(self.seconds, self._pass)
+        elif not waiting and self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+    def _pass(self) -> None:
+        self.timer = None
+        self.passed()
+
+
 def connections(limits: Limits) -> type[H11Protocol]:
     """Return the protocol of a service's connections, with its limits."""
 
     class Connection(H11Protocol):
         """A connection; closed when headers are too slow, aborted when an answer is not read."""
 
-        late: asyncio.TimerHandle | None = None
-        unread: asyncio.TimerHandle | None = None
-
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             """Begin to wait for headers."""
+            self.late = _Deadline(self.loop, limits.receive, self._on_late)
+            self.unread = _Deadline(self.loop, limits.send, self._on_unread)
             super().connection_made(transport)
             if len(self.connections) > limits.connections:
                 transport.write(REFUSED)
@@ -41,13 +65,11 @@ def connections(limits: Limits) -> type[H11Protocol]:
             if not self.transport.is_closing():
                 super().data_received(data)
             self._watch()
-            self._watch_answer()
 
         def on_response_complete(self) -> None:
             """Wait for the next request, part of which may be here already."""
             super().on_response_complete()
             self._watch()
-            self._watch_answer()
 
         def pause_writing(self) -> None:
             """Begin to wait for an answer to be read."""
@@ -61,40 +83,24 @@ def connections(limits: Limits) -> type[H11Protocol]:
 
         def connection_lost(self, exc: Exception | None) -> None:
             """Wait no longer."""
-            self._rest()
-            self._rest_answer()
+            self.late.wait(False)
+            self.unread.wait(False)
             super().connection_lost(exc)
 
         def _watch(self) -> None:
-            if self.cycle is not None and not self.cycle.response_complete:
-                self._rest()
-            elif self.late is None:
-                self.late = self.loop.call_later(limits.receive, self._on_late)
+            """Wait for headers that are not whole, and for an answer that is not read."""
+            self.late.wait(self.cycle is None or self.cycle.response_complete)
+            self._watch_answer()
 
-        def _rest(self) -> None:
-            if self.late is not None:
-                self.late.cancel()
-                self.late = None
+        def _watch_answer(self) -> None:
+            self.unread.wait(self.transport.get_write_buffer_size() > 0)
 
         def _on_late(self) -> None:
-            self.late = None
             answered = self.cycle is None or self.cycle.response_complete
             if answered and not self.transport.is_closing():
                 self.transport.close()
 
-        def _watch_answer(self) -> None:
-            if not self.transport.get_write_buffer_size():
-                self._rest_answer()
-            elif self.unread is None:
-                self.unread = self.loop.call_later(limits.send, self._on_unread)
-
-        def _rest_answer(self) -> None:
-            if self.unread is not None:
-                self.unread.cancel()
-                self.unread = None
-
         def _on_unread(self) -> None:
-            self.unread = None
             if self.transport.get_write_buffer_size():
                 self.transport.abort()  # `close` would wait for what is left to be read
 
