@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cutline.batch.shards import Shard
-from cutline.batch.storage import LARGEST, Storage, ahead, is_address
+from cutline.batch.storage import Storage, ahead, is_address, too_large
 from cutline.batch.tables import cells
 from cutline.errors import DataError
 from cutline.files import printable
-from cutline.images import IMAGE_SUFFIXES, Source
+from cutline.images import IMAGE_SUFFIXES, MAX_BYTES, Source
 from cutline.images.sources import reason
 
 __all__ = ["Picture", "of_cell", "pictures_of"]
@@ -137,13 +137,8 @@ def _of_tar(shard: Shard, storage: Storage) -> Iterator[Picture]:
 
 
 def _of_member(tar: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> Picture:
-    if member.size > LARGEST:
-        return Picture(
-            name,
-            None,
-            f"{printable(name)} has {member.size / 1e6:,.0f} MB, and a picture at most "
-            f"{LARGEST / 1e6:.0f}; give a smaller one.",
-        )
+    if member.size > MAX_BYTES:
+        return Picture(name, None, too_large(name, member.size))
     stream = tar.extractfile(member)
     assert stream is not None
     return Picture(name, stream.read())

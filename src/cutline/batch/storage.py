@@ -16,12 +16,12 @@ from typing import Any, TypeVar
 
 from cutline.errors import DataError, UsageError, missing_dependency
 from cutline.files import printable, written
+from cutline.images import MAX_BYTES
 from cutline.images.sources import reason
 from cutline.untrusted import shortened
 
-__all__ = ["Folder", "Storage", "ahead", "is_address"]
+__all__ = ["Folder", "Storage", "ahead", "is_address", "too_large"]
 
-LARGEST = 256_000_000  # bytes of one picture
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _QUERY = re.compile(r"\?[a-z_]+=")  # else a question mark belongs to a glob
 _GLOB = re.compile(r"[*?[]")
@@ -34,6 +34,14 @@ T = TypeVar("T")
 def is_address(text: str) -> bool:
     """Say whether a text is an address with a scheme, not a local path."""
     return _SCHEME.match(text) is not None
+
+
+def too_large(name: str, size: int) -> str:
+    """Return the sentence for a picture of more than `MAX_BYTES`."""
+    return (
+        f"{printable(name)} has {size / 1e6:,.0f} MB, and a picture at most {MAX_BYTES / 1e6:.0f}; "
+        "give a smaller one."
+    )
 
 
 class Storage:
@@ -80,11 +88,8 @@ class Storage:
             DataError: it cannot be read, or is larger than a picture is.
         """
         with self.open(path) as stream:
-            if (size := stream.size()) > LARGEST:
-                raise DataError(
-                    f"{printable(self.name(path))} has {size / 1e6:,.0f} MB, and a picture at most "
-                    f"{LARGEST / 1e6:.0f}; give a smaller one."
-                )
+            if (size := stream.size()) > MAX_BYTES:
+                raise DataError(too_large(self.name(path), size))
             try:
                 data: bytes = stream.read()
             except OSError as error:

@@ -17,10 +17,10 @@ from typing import Any, Literal, NamedTuple
 from cutline.data.examples import Dataset, Example, Photograph
 from cutline.data.readers.shards import ShardPicture
 from cutline.data.readers.shards.parquet import pyarrow
-from cutline.data.readers.shards.sample import LARGEST_NAME, LARGEST_PICTURE, MEGABYTE
+from cutline.data.readers.shards.sample import LARGEST_NAME, MEGABYTE
 from cutline.errors import ImageError, UsageError
 from cutline.files import printable, write_text, written
-from cutline.images import IMAGE_SUFFIXES
+from cutline.images import IMAGE_SUFFIXES, MAX_BYTES
 
 __all__ = ["Packed", "ShardFormat", "pack"]
 
@@ -135,10 +135,10 @@ def _items(
             suffix, content = _content(example)
             if not example.captions:
                 raise ImageError(f"{example.image_id} has no captions.")
-            if len(content) > LARGEST_PICTURE:
+            if len(content) > MAX_BYTES:
                 raise ImageError(
                     f"{example.image_id} has {len(content) / MEGABYTE:,.0f} MB, more than the "
-                    f"{LARGEST_PICTURE / MEGABYTE:,.0f} allowed in a shard."
+                    f"{MAX_BYTES / MEGABYTE:,.0f} allowed in a shard."
                 )
         except (ImageError, OSError) as error:
             left_out.append((example.image_id, str(error)))

@@ -9,10 +9,11 @@ little broken; `colour`, `profiles` and `values` make RGB of them; `finding` wal
 from cutline.images.finding import FoundImages, find_images
 from cutline.images.kinds import IMAGE_SUFFIXES
 from cutline.images.reading import MAX_PIXELS, read_image
-from cutline.images.sources import Source
+from cutline.images.sources import MAX_BYTES, Source
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "MAX_BYTES",
     "MAX_PIXELS",
     "FoundImages",
     "Source",

@@ -13,7 +13,9 @@ from cutline.errors import ImageError
 from cutline.files import printable
 from cutline.images.kinds import ALLOWED
 
-__all__ = ["Source", "name_of", "of_array", "open_source", "reason"]
+__all__ = ["MAX_BYTES", "Source", "name_of", "of_array", "open_source", "reason"]
+
+MAX_BYTES = 256_000_000  # of a picture among many in one file, or at an address
 
 Source = Path | str | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[np.uint8]
 _SOURCES = (

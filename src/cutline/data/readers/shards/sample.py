@@ -3,10 +3,9 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-__all__ = ["LARGEST_NAME", "LARGEST_PICTURE", "LARGEST_TEXT", "Findings", "Sample", "storable"]
+__all__ = ["LARGEST_NAME", "LARGEST_TEXT", "Findings", "Sample", "storable"]
 
 MEGABYTE = 1_000_000
-LARGEST_PICTURE = 256 * MEGABYTE
 LARGEST_TEXT = MEGABYTE
 LARGEST_NAME = 500  # characters
 NAMED = 3

@@ -14,14 +14,13 @@ from typing import Any, BinaryIO, NamedTuple
 
 from cutline.data.readers.shards.sample import (
     LARGEST_NAME,
-    LARGEST_PICTURE,
     LARGEST_TEXT,
     Findings,
     Sample,
     storable,
 )
 from cutline.data.readers.sidecars import SIDECARS, captions_in
-from cutline.images import IMAGE_SUFFIXES
+from cutline.images import IMAGE_SUFFIXES, MAX_BYTES
 
 __all__ = ["samples"]
 
@@ -126,7 +125,7 @@ def _usable(info: tarfile.TarInfo, found: Findings) -> _Member | None:
 
 
 def _largest(name: str) -> int:
-    return LARGEST_PICTURE if _suffix(name) in IMAGE_SUFFIXES else LARGEST_TEXT
+    return MAX_BYTES if _suffix(name) in IMAGE_SUFFIXES else LARGEST_TEXT
 
 
 def _suffix(name: str) -> str:
