@@ -20,7 +20,7 @@
 # | 10 | learning from its own words: scheduled sampling and self-critical training |
 #
 # You need to know Python and a little PyTorch. You need no graphics card, no download and no
-# photograph, because the pictures are drawn. Everything runs in about five minutes on a laptop, and
+# photograph, because the pictures are drawn. Everything runs in under ten minutes on two cores, and
 # every number and figure on this page was made by the cell above it. To run it yourself, in a
 # checkout of Cutline:
 #
