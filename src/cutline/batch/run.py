@@ -158,11 +158,13 @@ class BatchRun:
 
             from cutline.batch.workers import ShardWorker
 
+            # Ray's workers have a folder of their own, which need not be this one
+            there = self.out if is_address(self.out) else str(Path(self.out).absolute())
             items = [{"shard": self.files[name].to_json(), "file": name} for name in self.todo]
             dataset = in_a_pool(
                 from_items(items, override_num_blocks=len(items)),
                 ShardWorker,
-                {"captions": self.captions, "out": self.out, "form": self.form},
+                {"captions": self.captions, "out": there, "form": self.form},
                 threads=self.captions.threads,
                 workers=min(workers or room(self.captions.threads), len(items)),
                 batch=1,
